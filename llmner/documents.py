@@ -1,0 +1,115 @@
+"""What a document is: one canonical text, an identity, and where it came from.
+
+Invariant: ``text`` is the one string all offsets refer to (code points); ``key`` and ``text_sha256`` follow
+from the identity and the text alone, so the same input gives the same row on every machine. Whatever a source
+reads becomes exactly one row: a record that cannot be read is a document with an error, never a gap.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from llmner.errors import LlmnerError
+from llmner.mentions import MENTION_STRUCT
+
+SCHEMA_VERSION = "1.0"
+
+SENTENCE_STRUCT = pa.struct(
+    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
+)
+
+# What a source yields, one row a document.
+SOURCE_SCHEMA = pa.schema(
+    [
+        pa.field("doc_key", pa.int64(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("version", pa.int32(), nullable=False),
+        pa.field("source_file", pa.string(), nullable=False),
+        pa.field("lang", pa.string(), nullable=False),
+        pa.field("year", pa.int32()),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("text_sha256", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # read | rejected; later ok | empty | rejected | failed
+        pa.field("error_class", pa.string()),
+        pa.field("error_message", pa.string()),
+        pa.field("error_stage", pa.string()),
+    ]
+)
+
+# What the pipeline writes: the same, and what extraction found.
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        *SOURCE_SCHEMA,
+        pa.field("sentences", pa.list_(SENTENCE_STRUCT), nullable=False),
+        pa.field("mentions", pa.list_(MENTION_STRUCT), nullable=False),
+        pa.field("source_tokens", pa.int32(), nullable=False),  # tokens of the text, once a tag set
+        pa.field("fed_tokens", pa.int32(), nullable=False),  # tokens the model was fed to tag it
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as a source reads it.
+
+    Attributes:
+        source: The kind of source: ``pubmed``, ``jsonl``, ``parquet``...
+        source_id: Identifier in that source, e.g. the PMID.
+        version: The source's version of it, 1 where it has none.
+        source_file: URL of the file it was read from.
+        text: The canonical text. For PubMed: title, one space, abstract.
+        title: The part of the text that is the title; empty where there is none.
+        lang: ``en`` or ``zh``.
+        year: Year of publication, where known.
+        error: Why the record was rejected; None for a document that can be processed.
+    """
+
+    source: str
+    source_id: str
+    source_file: str
+    text: str
+    version: int = 1
+    title: str = ""
+    lang: str = "en"
+    year: int | None = None
+    error: LlmnerError | None = None
+
+    @property
+    def key(self) -> int:
+        """Signed 64-bit hash of source, identifier and version."""
+        return document_key(self.source, self.source_id, self.version)
+
+
+def document_key(source: str, source_id: str, version: int) -> int:
+    """Signed 64-bit key of a document: the first eight bytes of a blake2b hash of its identity."""
+    identity = f"{source}\x00{source_id}\x00{version}".encode()
+    return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big", signed=True)
+
+
+def documents_table(documents: Sequence[Document]) -> pa.Table:
+    """Rows of ``SOURCE_SCHEMA`` for documents as read."""
+    rows = [
+        {
+            "doc_key": d.key,
+            "source": d.source,
+            "source_id": d.source_id,
+            "version": d.version,
+            "source_file": d.source_file,
+            "lang": d.lang,
+            "year": d.year,
+            "title": d.title,
+            "text": d.text,
+            "text_sha256": hashlib.sha256(d.text.encode()).hexdigest(),
+            "status": "rejected" if d.error else "read",
+            "error_class": type(d.error).__name__ if d.error else None,
+            "error_message": str(d.error) if d.error else None,
+            "error_stage": "read" if d.error else None,
+        }
+        for d in documents
+    ]
+    return pa.Table.from_pylist(rows, schema=SOURCE_SCHEMA)

@@ -1,0 +1,91 @@
+"""A class an error: what went wrong, whether trying again can help, and what to do about it.
+
+Invariant: every message names the thing at fault (file, document, option); ``hint`` says the way out.
+"""
+
+from typing import ClassVar
+
+
+class LlmnerError(Exception):
+    """Base of all errors this package raises on purpose.
+
+    Attributes:
+        retryable: Whether the same call may succeed later without a change.
+        hint: What the user can do about it; ends the message.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple:
+        # Keyword-only arguments are lost by the default reduction; errors travel between Ray processes.
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+def _rebuild(cls: type[LlmnerError], message: str, hint: str | None) -> LlmnerError:
+    return cls(message, hint=hint)
+
+
+class ConfigError(LlmnerError):
+    """A configuration or option that cannot be used."""
+
+
+class InputError(LlmnerError):
+    """An input file that cannot be read as what it should be."""
+
+
+class InputNotFoundError(InputError):
+    """An input that does not exist."""
+
+
+class AccessError(LlmnerError):
+    """Storage that refuses access: no permission, no such bucket, wrong credentials."""
+
+
+class ChecksumError(InputError):
+    """A file whose content is not what its checksum says."""
+
+
+class TruncatedFileError(InputError):
+    """A compressed file that ends before its end."""
+
+
+class MalformedRecordError(InputError):
+    """One record of a file that cannot be read; its neighbours can."""
+
+
+class DocumentTooLargeError(InputError):
+    """A document above the size limit."""
+
+
+class ModelError(LlmnerError):
+    """A model, adapter or tokenizer that cannot be loaded or used."""
+
+
+class TaggingError(LlmnerError):
+    """A text that the engine could not tag."""
+
+
+class DatasetError(LlmnerError):
+    """A data set that cannot be read or written as asked."""
+
+
+class FingerprintMismatchError(DatasetError):
+    """A data set made with other settings than those of this run."""
+
+
+class CountMismatchError(DatasetError):
+    """Documents that went in and did not come out."""
+
+
+class StorageError(LlmnerError):
+    """Storage that failed in passing: a timeout, a server error."""
+
+    retryable = True

@@ -1,0 +1,1 @@
+"""Scoring of predicted mentions against gold ones."""

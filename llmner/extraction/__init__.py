@@ -1,0 +1,1 @@
+"""The extraction job: documents in, an entity data set out."""

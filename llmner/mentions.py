@@ -1,0 +1,77 @@
+"""What a mention is: a typed span of a text, its scores and its place among other mentions.
+
+Invariant: spans are half-open ``[start, end)`` in Unicode code points of the text they belong to, never
+empty, and ``text[start:end]`` is the mention.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Match = Literal["exact", "repaired"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mention:
+    """A typed span.
+
+    Attributes:
+        start: First code point, 0-based.
+        end: One past the last code point.
+        type: Entity type, a name of the tag set.
+        score: Generator score in [0, 1]: the probability of the tags that mark the span.
+        match: How the span was found in the source: copied exactly, or after repair of a drifting copy.
+    """
+
+    start: int
+    end: int
+    type: str
+    score: float = 1.0
+    match: Match = "exact"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"not a span: [{self.start}, {self.end})")
+
+
+MENTION_STRUCT = pa.struct(
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("type", pa.string(), nullable=False),
+        pa.field("tag_set", pa.string(), nullable=False),
+        pa.field("sentence", pa.int32(), nullable=False),  # index into the document's sentences
+        pa.field("parent", pa.int32()),  # index into the document's mentions; null at the top
+        pa.field("generator_score", pa.float32(), nullable=False),
+        pa.field("selector_score", pa.float32()),  # null where no selector ran
+        pa.field("kept", pa.bool_(), nullable=False),
+        pa.field("match", pa.string(), nullable=False),
+    ]
+)
+
+
+def parents(spans: Sequence[tuple[int, int]]) -> list[int | None]:
+    """Find for each span the smallest span that encloses it.
+
+    Of equal spans the earlier in the sequence encloses the later, so the result is a forest.
+
+    Args:
+        spans: Half-open spans, in any order.
+
+    Returns:
+        For each span the index of its parent, or None at the top.
+    """
+    order = sorted(range(len(spans)), key=lambda i: (spans[i][0], -spans[i][1], i))
+    result: list[int | None] = [None] * len(spans)
+    open_: list[int] = []  # candidates that start at or before the current span, outermost first
+    for i in order:
+        start, end = spans[i]
+        open_ = [j for j in open_ if spans[j][1] > start]
+        enclosing = [j for j in open_ if spans[j][1] >= end]
+        if enclosing:
+            result[i] = min(enclosing, key=lambda j: (spans[j][1] - spans[j][0], -order.index(j)))
+        open_.append(i)
+    return result
