@@ -48,8 +48,10 @@ DOCUMENT_SCHEMA = pa.schema(
         pa.field("mentions", pa.list_(MENTION_STRUCT), nullable=False),
         pa.field("source_tokens", pa.int32(), nullable=False),  # tokens of the text, once a tag set
         pa.field("fed_tokens", pa.int32(), nullable=False),  # tokens the model was fed to tag it
-        pa.field("run_id", pa.string(), nullable=False),
-    ]
+        pa.field("run_id", pa.string(), nullable=False),  # the run that tagged it; a resumed batch has several
+        pa.field("record", pa.int64(), nullable=False),  # place in the batch: input number * 2^32 + number in the input
+    ],
+    metadata={"llmner.schema_version": SCHEMA_VERSION},
 )
 
 

@@ -73,6 +73,10 @@ class TaggingError(LlmnerError):
     """A text that the engine could not tag."""
 
 
+class WorkerDiedError(LlmnerError):
+    """A document whose tagging ended its worker again and again."""
+
+
 class DatasetError(LlmnerError):
     """A data set that cannot be read or written as asked."""
 
@@ -83,6 +87,12 @@ class FingerprintMismatchError(DatasetError):
 
 class CountMismatchError(DatasetError):
     """Documents that went in and did not come out."""
+
+
+class BatchLockedError(DatasetError):
+    """A batch that another run is writing."""
+
+    retryable = True
 
 
 class StorageError(LlmnerError):
