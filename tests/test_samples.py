@@ -1,0 +1,92 @@
+"""The sample documents are whole, varied and of the promised size."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "samples"
+
+
+def flat(element: etree._Element | None) -> str:
+    """All text of an element, in one line."""
+    return " ".join("".join(element.itertext()).split()) if element is not None else ""
+
+
+@pytest.fixture(scope="module")
+def articles() -> list[etree._Element]:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    root = etree.parse(SAMPLES / "pubmed_sample.xml", parser).getroot()
+    assert root.tag == "PubmedArticleSet"
+    return root.findall("PubmedArticle")
+
+
+@pytest.fixture(scope="module")
+def chinese() -> list[dict]:
+    return [json.loads(line) for line in (SAMPLES / "cnki_sample.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def abstract(article: etree._Element) -> str:
+    return " ".join(flat(part) for part in article.iterfind(".//Abstract/AbstractText"))
+
+
+def test_pubmed_identifiers_are_our_own_and_unique(articles: list[etree._Element]) -> None:
+    pmids = [int(article.findtext("MedlineCitation/PMID")) for article in articles]
+    assert pmids == list(range(99000001, 99000031))
+
+
+def test_pubmed_abstracts_are_of_a_journals_length(articles: list[etree._Element]) -> None:
+    words = [len(abstract(article).split()) for article in articles]
+    assert words.count(0) == 1  # the record with a title alone
+    assert all(90 <= n <= 230 for n in words if n)
+    assert all(flat(article.find(".//ArticleTitle")) for article in articles)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".//AbstractText[@Label]",
+        ".//AbstractText//i",
+        ".//AbstractText//sub",
+        ".//AbstractText//sup",
+        ".//AbstractText/{http://www.w3.org/1998/Math/MathML}math",
+        ".//OtherAbstract[@Language='chi']/AbstractText",
+        ".//VernacularTitle",
+    ],
+)
+def test_pubmed_sample_shows_every_markup(articles: list[etree._Element], path: str) -> None:
+    assert any(article.find(path) is not None for article in articles)
+
+
+def test_pubmed_sample_shows_every_kind_of_character(articles: list[etree._Element]) -> None:
+    text = "\n".join(abstract(article) for article in articles)
+    for what in (r"\[3H\]", "[α-ω]", "[\u0300-\u036f]", "±", "′", r"<"):
+        assert re.search(what, text), what
+    assert any(flat(article.find(".//ArticleTitle")).startswith("[") for article in articles)
+
+
+def test_chinese_records_are_complete(chinese: list[dict]) -> None:
+    assert len(chinese) == len({record["id"] for record in chinese}) == 20
+    for record in chinese:
+        assert set(record) == {"id", "title", "text", "year", "lang"}
+        assert record["lang"] == "zh"
+        assert 120 <= len(record["text"]) <= 260
+        assert record["title"]
+    text = "\n".join(record["text"] for record in chinese)
+    for what in (r"\[13C\]", "HbA1c", "PCR", "CT", "，", "。", "“", "（"):
+        assert re.search(what, text), what
+
+
+def shared(texts: list[list[str]], size: int) -> list[str]:
+    """Runs of ``size`` units that two of the texts have in common."""
+    runs = [{tuple(units[i : i + size]) for i in range(len(units) - size + 1)} for units in texts]
+    return [" ".join(run) for one, other in combinations(runs, 2) for run in one & other]
+
+
+def test_no_two_abstracts_share_a_phrase(articles: list[etree._Element], chinese: list[dict]) -> None:
+    english = [re.findall(r"\w+", abstract(article).lower()) for article in articles]
+    assert shared(english, 7) == []
+    assert shared([list(record["text"]) for record in chinese], 14) == []
