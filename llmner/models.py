@@ -1,0 +1,166 @@
+"""Models by name: where base, adapter and tokenizer come from, what they are, and how they are loaded.
+
+``embedded`` is the model that comes with the package. Any other name is a Hugging Face id or the path of a
+folder in that format, with or without an adapter.
+
+Invariant: weights are read as safetensors; nothing from storage is unpickled or run.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmner import embedded
+from llmner.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from llmner.tagging.engine import Engine
+
+EMBEDDED = "embedded"
+_ADAPTER = Path(__file__).resolve().parent / "weights" / "embedded" / "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where a model's parts are.
+
+    Attributes:
+        name: As the user gave it.
+        base: Folder or Hugging Face id of the base model.
+        adapter: Folder or Hugging Face id of the adapter; None where the base needs none.
+    """
+
+    name: str
+    base: str
+    adapter: str | None
+
+
+def find(model: str = EMBEDDED, *, adapter: str | None = None) -> ModelFiles:
+    """Find a model's parts, preparing the embedded one at the first call.
+
+    Args:
+        model: ``embedded``, a folder, or a Hugging Face id.
+        adapter: A folder or Hugging Face id; default for ``embedded`` the one that comes with the package.
+
+    Raises:
+        ModelError: The embedded model cannot be prepared.
+    """
+    if model == EMBEDDED:
+        return ModelFiles(model, str(embedded.prepare()), adapter or str(_ADAPTER))
+    return ModelFiles(model, model, adapter)
+
+
+def model_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None) -> dict[str, str]:
+    """What the weights are: for each part a digest of its files, or id and revision for one on a hub."""
+    base = f"gguf sha256 {embedded.GGUF_SHA256}" if model == EMBEDDED else _identity(model)
+    if model == EMBEDDED:
+        adapter = adapter or str(_ADAPTER)
+    return {"model": model, "base": base, "adapter": _identity(adapter) if adapter else "none"}
+
+
+def _identity(name: str) -> str:
+    folder = Path(name)
+    if not folder.is_dir():
+        return name
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".safetensors", ".json"):
+            digest.update(file.relative_to(folder).as_posix().encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"sha256 {digest.hexdigest()}"
+
+
+def default_dtype(device: str) -> "torch.dtype":
+    """The fastest type of number that the device multiplies well: bfloat16, or float32 where it must emulate it."""
+    import torch
+
+    if device != "cpu":
+        return torch.bfloat16
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def default_device() -> str:
+    """``cuda`` where there is one, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load(
+    files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str | None = None
+) -> tuple[Any, Any]:
+    """Load a causal model and its tokenizer; an adapter is merged into the weights.
+
+    Args:
+        files: The model's parts.
+        dtype: Of the weights.
+        device: Where they go.
+        attention: transformers' name of the attention implementation; None for its default.
+
+    Returns:
+        Model in evaluation mode, and tokenizer.
+
+    Raises:
+        ModelError: A part is missing or of another kind.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    if "HF_HUB_OFFLINE" not in os.environ and Path(files.base).is_dir():
+        local = {"local_files_only": True}
+    else:
+        local = {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(files.base, **local)
+        model = AutoModelForCausalLM.from_pretrained(
+            files.base, dtype=dtype, attn_implementation=attention, use_safetensors=True, **local
+        )
+        if files.adapter is not None:
+            model = _merge(model, files.adapter)
+    except (OSError, ValueError, KeyError) as e:
+        raise ModelError(
+            f"model {files.name!r} cannot be loaded: {e}", hint="give a folder with safetensors or a Hugging Face id"
+        ) from e
+    return model.eval().requires_grad_(False).to(device), tokenizer
+
+
+def _merge(model: Any, adapter: str) -> Any:
+    """Add a LoRA adapter's product to the weights, in float32, rounding once."""
+    import torch
+    from peft import PeftModel
+
+    dtype = model.dtype
+    merged = PeftModel.from_pretrained(model.to(torch.float32), adapter).merge_and_unload()
+    return merged.to(dtype)
+
+
+def load_engine(
+    model: str = EMBEDDED, *, adapter: str | None = None, threads: int | None = None, device: str | None = None
+) -> "Engine":
+    """Load the local engine.
+
+    Args:
+        model: See ``find``.
+        adapter: See ``find``.
+        threads: CPU threads to compute with; None leaves torch's choice.
+        device: ``cpu`` or ``cuda``; None for ``cuda`` where there is one.
+
+    Raises:
+        ModelError: See ``load``.
+    """
+    import torch
+
+    from llmner.tagging.attention import IMPLEMENTATION
+    from llmner.tagging.local_engine import LocalEngine
+
+    if threads:
+        torch.set_num_threads(threads)
+    device = device or default_device()
+    loaded, tokenizer = load(find(model, adapter=adapter), dtype=default_dtype(device), device=device, attention=IMPLEMENTATION)
+    return LocalEngine(loaded, tokenizer, fingerprint=model_fingerprint(model, adapter=adapter))

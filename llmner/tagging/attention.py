@@ -1,0 +1,238 @@
+"""Attention over sequences of different lengths packed into one row, for any transformers model.
+
+The linear layers of a decoder do not care which token belongs to which sequence, so all tokens of a pass go
+through them packed, without padding: ``(1, tokens, width)``. Only attention needs to know, and it learns it
+from the ``sequences`` argument that transformers hands down to the attention function of every layer:
+
+- ``RowCache``: decoding. Rows at different places, each with its keys and values kept.
+- ``SharedPrefix``: training. Rows that continue one common prefix, differentiable.
+
+Invariant: a token sees exactly the tokens before it in its own sequence (within the layer's sliding window),
+whatever else is packed beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+IMPLEMENTATION = "llmner_packed"
+
+
+class Sequences(Protocol):
+    """Says which packed tokens belong together."""
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        """Attention of one layer.
+
+        Args:
+            layer: Index of the layer.
+            query: ``(tokens, heads, head_width)``.
+            key: ``(tokens, key_value_heads, head_width)``.
+            value: As ``key``.
+            scale: Factor of the scores.
+            window: How many tokens back a token sees, itself included; None for all.
+
+        Returns:
+            ``(tokens, heads, head_width)``.
+        """
+        ...
+
+
+def _packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    sequences: Sequences,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """The attention function in transformers' form: ``(1, heads, tokens, head_width)`` in, tokens first out."""
+    out = sequences.attend(
+        module.layer_idx, *(x[0].transpose(0, 1) for x in (query, key, value)), scaling, sliding_window
+    )
+    return out[None], None
+
+
+AttentionInterface.register(IMPLEMENTATION, _packed_attention)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Masked attention of padded rows.
+
+    The heads that share a key-value head are laid one behind the other along the query's length, so that
+    keys and values are never repeated.
+
+    Args:
+        query: ``(rows, length, heads, head_width)``.
+        key: ``(rows, key_value_heads, seen, head_width)``.
+        value: As ``key``.
+        mask: ``(rows or 1, length, seen)``, true where a token is seen.
+        scale: Factor of the scores.
+
+    Returns:
+        ``(rows, length, heads, head_width)``.
+    """
+    rows, length, heads, width = query.shape
+    groups = heads // key.shape[1]
+    query = query.transpose(1, 2).reshape(rows, key.shape[1], groups * length, width)
+    mask = mask.repeat(1, groups, 1)[:, None]
+    out = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+    return out.reshape(rows, heads, length, width).transpose(1, 2)
+
+
+class RowCache:
+    """Keys and values of up to ``rows`` sequences, each at its own length.
+
+    A pass is announced by ``begin`` and then runs through all layers. What a pass wrote beyond the place where
+    a row really goes on is simply overwritten by the next: rows are as long as the caller says.
+
+    Args:
+        rows: Sequences held at once.
+        layers: Layers of the model.
+        key_value_heads: Key-value heads of a layer.
+        width: Head width.
+        dtype: Of keys and values.
+        device: Where they are.
+    """
+
+    def __init__(
+        self, rows: int, layers: int, key_value_heads: int, width: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._kept = torch.zeros(2, layers, rows, key_value_heads, 0, width, dtype=dtype, device=device)
+        self._row_of = self._slot_of = self._padded_at = torch.zeros(0, dtype=torch.long)
+        self._rows = self._row_of
+        self._length = self._seen = 0
+        self._masks: dict[int | None, Tensor] = {}
+
+    def begin(self, rows: Sequence[int], starts: Sequence[int], counts: Sequence[int]) -> Tensor:
+        """Announce a pass.
+
+        Args:
+            rows: The rows fed, each once.
+            starts: Tokens each row keeps from earlier passes.
+            counts: Tokens each row is fed, at least one; they are packed in this order.
+
+        Returns:
+            The tokens' positions, ``(1, tokens)``.
+        """
+        device = self._kept.device
+        self._length = max(counts)
+        self._seen = max(s + c for s, c in zip(starts, counts, strict=True))
+        self._grow(self._seen)
+        self._rows = torch.tensor(rows, device=device)
+        repeats = torch.tensor(counts, device=device)
+        index = torch.arange(len(rows), device=device).repeat_interleave(repeats)
+        within = torch.cat([torch.arange(c, device=device) for c in counts])
+        self._row_of = self._rows[index]
+        self._slot_of = torch.tensor(starts, device=device)[index] + within
+        self._padded_at = index * self._length + within
+        self._masks = {}
+        return self._slot_of[None]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        """See ``Sequences.attend``."""
+        self._kept[0, layer, self._row_of, :, self._slot_of] = key
+        self._kept[1, layer, self._row_of, :, self._slot_of] = value
+        kept = self._kept[:, layer, :, :, : self._seen]
+        if len(self._rows) < kept.shape[1]:
+            kept = kept[:, self._rows]
+        padded = query.new_zeros(len(self._rows) * self._length, *query.shape[1:])
+        padded[self._padded_at] = query
+        padded = padded.view(len(self._rows), self._length, *query.shape[1:])
+        out = _attend(padded, kept[0], kept[1], self._mask(window), scale)
+        return out.reshape(-1, *query.shape[1:])[self._padded_at]
+
+    def copy_row(self, row: int, start: int, stop: int) -> Tensor:
+        """A copy of a row's keys and values at places ``[start, stop)``."""
+        return self._kept[:, :, row, :, start:stop].clone()
+
+    def paste_row(self, row: int, kept: Tensor) -> None:
+        """Begin a row with copied keys and values."""
+        self._grow(kept.shape[3])
+        self._kept[:, :, row, :, : kept.shape[3]] = kept
+
+    def _mask(self, window: int | None) -> Tensor:
+        """Who sees whom: ``(rows, length, seen)``; padding sees slot 0, so that no row of scores is empty."""
+        if window not in self._masks:
+            place = self._slot_of.new_zeros(len(self._rows) * self._length)
+            place[self._padded_at] = self._slot_of
+            place = place.view(len(self._rows), self._length, 1)
+            slots = torch.arange(self._seen, device=place.device)
+            mask = slots <= place
+            if window is not None:
+                mask &= slots > place - window
+            self._masks[window] = mask
+        return self._masks[window]
+
+    def _grow(self, seen: int) -> None:
+        have = self._kept.shape[4]
+        if seen > have:
+            room = max(seen, 2 * have, 256) - have
+            self._kept = torch.nn.functional.pad(self._kept, (0, 0, 0, room))
+
+
+class SharedPrefix:
+    """One prefix and the rows that continue it, packed as ``prefix, row, row, ...``.
+
+    Args:
+        prefix: Tokens of the prefix, at least one.
+        lengths: Tokens of each row.
+        device: Where the pass runs.
+    """
+
+    def __init__(self, prefix: int, lengths: Sequence[int], device: torch.device) -> None:
+        self._prefix = prefix
+        self._rows = len(lengths)
+        self._length = max(lengths)
+        self._within = torch.cat([torch.arange(n, device=device) for n in lengths])
+        index = torch.arange(self._rows, device=device).repeat_interleave(torch.tensor(lengths, device=device))
+        self._padded_at = index * self._length + self._within
+        self._masks: dict[int | None, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def positions(self) -> Tensor:
+        """Positions of the packed tokens, ``(1, tokens)``."""
+        prefix = torch.arange(self._prefix, device=self._within.device)
+        return torch.cat([prefix, self._prefix + self._within])[None]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
+    ) -> Tensor:
+        """See ``Sequences.attend``."""
+        prefix_mask, row_mask = self._mask(window)
+        n = self._prefix
+        prefix_key, prefix_value = key[None, :n].transpose(1, 2), value[None, :n].transpose(1, 2)
+        prefix_out = _attend(query[None, :n], prefix_key, prefix_value, prefix_mask, scale)
+        seen = (
+            torch.cat([prefix.expand(self._rows, -1, -1, -1), self._pad(own[n:]).transpose(1, 2)], dim=2)
+            for prefix, own in ((prefix_key, key), (prefix_value, value))
+        )
+        out = _attend(self._pad(query[n:]), *seen, row_mask, scale)
+        return torch.cat([prefix_out[0], out.reshape(-1, *query.shape[1:])[self._padded_at]])
+
+    def _pad(self, packed: Tensor) -> Tensor:
+        padded = packed.new_zeros(self._rows * self._length, *packed.shape[1:])
+        padded = padded.index_copy(0, self._padded_at, packed)
+        return padded.view(self._rows, self._length, *packed.shape[1:])
+
+    def _mask(self, window: int | None) -> tuple[Tensor, Tensor]:
+        if window not in self._masks:
+            place = torch.arange(self._prefix + self._length, device=self._within.device)
+            mask = place <= place[:, None]
+            if window is not None:
+                mask &= place > place[:, None] - window
+            n = self._prefix
+            self._masks[window] = mask[None, :n, :n], mask[None, n:]
+        return self._masks[window]

@@ -1,0 +1,60 @@
+"""Between text and token ids: the prompt, the sentence's units and the tags, for one tokenizer.
+
+Invariant: ``prefix(tag_set) + source(text).tokens + suffix`` is the prompt in tokens; every part is tokenised
+by itself, so the prefix is the same for all sentences of a tag set.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from llmner.errors import ModelError
+from llmner.tagging import prompts
+from llmner.tagging.grammar import Vocabulary
+from llmner.tagging.units import TokenisedText, UnitTokeniser
+from llmner.tagset import TagSet
+
+
+class Codec:
+    """Token ids of prompts and tags.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+
+    Raises:
+        ModelError: A tag or the line end is not a single token of it, so the grammar cannot be written.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._units = UnitTokeniser(self._encode)
+        self.suffix = tuple(self._encode(prompts.SUFFIX))
+        self._open, self._close, self._newline = (self._single(s) for s in ("[", "]", "\n"))
+        if tokenizer.eos_token_id is None:
+            raise ModelError("the tokenizer has no end-of-sequence token")
+        self.prefix = lru_cache(maxsize=64)(self._prefix)
+        self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
+
+    def source(self, text: str) -> TokenisedText:
+        """Units and tokens of a sentence."""
+        return self._units(text)
+
+    def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
+        bos = self._tokenizer.bos_token_id
+        return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set)))
+
+    def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
+        heads = tuple(tuple(self._encode(prompts.line_head(t.label))) for t in tag_set.types)
+        for a in heads:
+            for b in heads:
+                if a is not b and b[: len(a)] == a:
+                    raise ModelError(f"tag set {tag_set.name}: two labels begin with the same tokens {a}")
+        return Vocabulary(heads, self._open, self._close, self._newline, self._tokenizer.eos_token_id)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _single(self, text: str) -> int:
+        ids = self._encode(text)
+        if len(ids) != 1:
+            raise ModelError(f"the tokenizer writes {text!r} as {len(ids)} tokens, the tagged text needs one")
+        return ids[0]

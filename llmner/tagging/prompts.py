@@ -1,0 +1,35 @@
+"""The prompt: instruction, tag set and definitions first, the sentence last.
+
+Everything up to the sentence is the same for all sentences of a tag set, so an engine computes it once and
+keeps it. The markers around the sentence are plain lines, so that the sentence can be found again in a row of
+token ids.
+
+Invariant: ``prefix(tag_set) + shown(sentence) + SUFFIX`` is the whole prompt.
+"""
+
+import hashlib
+
+from llmner.tagset import TagSet
+
+SUFFIX = "\nTags:\n"
+_TEMPLATES = {
+    "en": "Copy the text once for each entity type that occurs in it, with its mentions in [brackets]."
+    "\nTag set: {name}\nTypes:\n{types}\nText:\n",
+    "zh": "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。\nTag set: {name}\nTypes:\n{types}\nText:\n",
+}
+
+
+def prefix(tag_set: TagSet) -> str:
+    """The fixed part of the prompt, up to where the sentence starts."""
+    types = "\n".join(f"{t.label}: {t.definition}" for t in tag_set.types)
+    return _TEMPLATES[tag_set.lang].format(name=tag_set.name, types=types)
+
+
+def line_head(label: str) -> str:
+    """What stands before the sentence on a type's line."""
+    return f"{label}: "
+
+
+def prompt_digest() -> str:
+    """Hex sha256 of the templates; part of a data set's fingerprint."""
+    return hashlib.sha256(repr((_TEMPLATES, SUFFIX, line_head("x"))).encode()).hexdigest()
