@@ -95,6 +95,12 @@ class BatchLockedError(DatasetError):
     retryable = True
 
 
+class JobFailedError(LlmnerError):
+    """A job that ended before its end; what it has done so far stays."""
+
+    retryable = True
+
+
 class StorageError(LlmnerError):
     """Storage that failed in passing: a timeout, a server error."""
 

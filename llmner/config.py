@@ -1,0 +1,168 @@
+"""One model for a job: what to read, with what to tag it, where to write, on which resources.
+
+Invariant: what shapes the answers is in the fingerprint, and nothing else is; two runs with the same
+fingerprint give the same rows for the same document, on any number of workers.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from llmner.documents import SCHEMA_VERSION
+from llmner.errors import ConfigError
+from llmner.tagset import TagSet, load_tag_set
+
+Lang = Literal["en", "zh"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TagResources(_Model):
+    """What the generator's workers get.
+
+    Attributes:
+        actors: Least and most workers.
+        cpus: Cores that Ray reserves for a worker.
+        gpus: GPUs of a worker, or a part of one.
+        threads: Threads of a worker's engine; all cores of its node where not given.
+        documents: Documents a batch: what one engine call sees, and what a lost worker repeats.
+    """
+
+    actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
+    cpus: float = Field(default=1.0, gt=0)
+    gpus: float = Field(default=0.0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    documents: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "TagResources":
+        if self.actors[0] > self.actors[1]:
+            raise ValueError(f"actors: the least number comes first, got {list(self.actors)}")
+        return self
+
+
+class JobConfig(_Model):
+    """An extraction job.
+
+    Attributes:
+        inputs: Files, folders or patterns, as URLs or local paths.
+        output: URL of the data set.
+        format: Format of the inputs; ``auto`` goes by the name of each file.
+        fields: Field map of JSON lines and Parquet inputs: our field to theirs.
+        model: A named model, a Hugging Face id or a path.
+        adapter: Path of an adapter for it.
+        tag_sets: Tag sets by language of the document.
+        tag: Resources of the generator.
+        max_sentence: Code points above which a sentence is cut at a safe place.
+        documents_per_file: Documents gathered before a file is written and counts as done.
+        batch: Name of the batch; by default it follows from the inputs.
+        limit: Only so many documents, in the order of the inputs.
+    """
+
+    inputs: tuple[str, ...] = Field(min_length=1)
+    output: str = Field(min_length=1)
+    format: Literal["auto", "pubmed", "jsonl", "parquet"] = "auto"
+    fields: dict[str, str] = {}
+    model: str = "embedded"
+    adapter: str | None = None
+    tag_sets: dict[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
+    tag: TagResources = TagResources()
+    max_sentence: int = Field(default=400, ge=50)
+    documents_per_file: int = Field(default=1000, ge=1)
+    batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+    def load_tag_sets(self) -> dict[str, tuple[TagSet, ...]]:
+        """The tag sets themselves, by language.
+
+        Raises:
+            ConfigError: One does not exist, or is listed under another language than its own.
+        """
+        loaded = {lang: tuple(load_tag_set(name) for name in names) for lang, names in self.tag_sets.items()}
+        for lang, tag_sets in loaded.items():
+            for t in tag_sets:
+                if t.lang != lang:
+                    raise ConfigError(f"tag_sets.{lang}: tag set {t.name} is for {t.lang}", hint=f"move it to {t.lang}")
+        return loaded
+
+
+def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> JobConfig:
+    """Read a job from YAML.
+
+    Args:
+        path: The file; None for defaults and overrides alone.
+        overrides: Values that replace the file's, by key.
+
+    Raises:
+        ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
+    """
+    raw: Any = {}
+    if path is not None:
+        try:
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{path}: cannot be read: {e}") from e
+        except yaml.YAMLError as e:
+            raise ConfigError(f"{path}: not YAML: {e}") from e
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{path}: a job is a mapping of keys to values, got {type(raw).__name__}")
+    where = str(path) if path is not None else "options"
+    try:
+        return JobConfig.model_validate({**raw, **overrides})
+    except ValidationError as e:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'job'}: {p['msg']}" for p in e.errors())
+        known = ", ".join(JobConfig.model_fields)
+        raise ConfigError(f"{where}: {problems}", hint=f"keys: {known}") from e
+
+
+def tag_sets_by_language(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Sort names of tag sets by the language that each is for."""
+    result: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        lang = load_tag_set(name).lang
+        result[lang] = (*result.get(lang, ()), name)
+    return result
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Everything that shapes the answers, as readable parts and as one hash."""
+
+    parts: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits."""
+        content = json.dumps(self.parts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def difference(self, other: Mapping[str, str]) -> list[str]:
+        """A line for each part that is not the same in the other one: ``part: theirs -> ours``."""
+        keys = sorted(self.parts.keys() | other.keys())
+        changed = [k for k in keys if self.parts.get(k) != other.get(k)]
+        return [f"{k}: {other.get(k, 'nothing')} -> {self.parts.get(k, 'nothing')}" for k in changed]
+
+
+def fingerprint(
+    engine: Mapping[str, str], tag_sets: Mapping[str, tuple[TagSet, ...]], *, segmentation: str
+) -> Fingerprint:
+    """Fingerprint of a job.
+
+    Args:
+        engine: What shapes the engine's answers: digests of model and adapter, prompts, decoding.
+        tag_sets: Tag sets by language.
+        segmentation: Version and settings of the segmentation.
+    """
+    parts = {"schema": SCHEMA_VERSION, "segmentation": segmentation}
+    parts |= {f"engine.{key}": value for key, value in engine.items()}
+    for lang, sets in tag_sets.items():
+        parts[f"tag_sets.{lang}"] = ", ".join(f"{t.name} {t.digest[:12]}" for t in sets)
+    return Fingerprint(parts)

@@ -1,0 +1,110 @@
+"""What is known about a running batch: records read, documents done, attempts that did not come back.
+
+Invariant: it lives as long as its run and no longer. What it counts for people may be a little off after a
+lost worker; what the batch's correctness rests on (records read by input) is set, not added, so a repeated
+task changes nothing.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+
+@dataclass
+class Progress:
+    """A look at a running batch.
+
+    Attributes:
+        documents: Documents that the generator's workers are through with.
+        mentions: Mentions found in them.
+        failed: Documents among them that failed.
+        source_tokens: Tokens of their sentences, once a tag set.
+        records: Records read so far.
+        complete: Whether all inputs have been read, so that ``records`` is the total.
+        resumed: Documents that an earlier run has finished.
+        seconds: Since the first batch of documents was begun; 0 before it.
+        deaths: Times that a worker died while it tagged.
+    """
+
+    documents: int = 0
+    mentions: int = 0
+    failed: int = 0
+    source_tokens: int = 0
+    records: int = 0
+    complete: bool = False
+    resumed: int = 0
+    seconds: float = 0.0
+    deaths: int = 0
+
+
+@dataclass
+class Monitor:
+    """The state of one run; the pipeline holds it in a Ray actor."""
+
+    resumed: int = 0
+    _tasks: int = 0
+    _read: dict[int, int] = field(default_factory=dict)  # records by read task, so far
+    _finished: set[int] = field(default_factory=set)  # read tasks that came to their end
+    _attempts: dict[str, int] = field(default_factory=dict)  # begun and not ended, by batch or document
+    _reason: dict[str, str] = field(default_factory=dict)
+    _progress: Progress = field(default_factory=Progress)
+    _started: float | None = None
+
+    def read(self, task: int, tasks: int, records: int, finished: bool) -> None:
+        """One of so many read tasks has come so far."""
+        self._tasks = tasks
+        self._read[task] = records
+        if finished:
+            self._finished.add(task)
+
+    def begin(self, key: str) -> tuple[int, str]:
+        """Begin to tag a batch or a document; how often that was begun before in vain, and the last known reason."""
+        self._started = self._started or time.monotonic()
+        before = self._attempts.get(key, 0)
+        self._attempts[key] = before + 1
+        self._progress.deaths += before > 0
+        return before, self._reason.get(key, "the worker process ended without a word")
+
+    def explain(self, key: str, reason: str) -> None:
+        """Leave word why the attempt under way is about to end its worker."""
+        self._reason[key] = reason
+
+    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """A batch is through; its documents count, its attempts are forgotten."""
+        for key in keys:
+            self._attempts.pop(key, None)
+            self._reason.pop(key, None)
+        self._progress.documents += documents
+        self._progress.mentions += mentions
+        self._progress.failed += failed
+        self._progress.source_tokens += source_tokens
+
+    def progress(self) -> Progress:
+        """How far the run is."""
+        self._progress.records = sum(self._read.values())
+        self._progress.complete = 0 < self._tasks == len(self._finished)
+        self._progress.resumed = self.resumed
+        self._progress.seconds = time.monotonic() - self._started if self._started else 0.0
+        return self._progress
+
+
+class RemoteAttempts:
+    """The monitor's memory of attempts, as workers reach it: each call waits until it is remembered."""
+
+    def __init__(self, monitor: Any) -> None:
+        self._monitor = monitor
+
+    def begin(self, key: str) -> tuple[int, str]:
+        """As ``Monitor.begin``."""
+        answer: tuple[int, str] = ray.get(self._monitor.begin.remote(key))
+        return answer
+
+    def explain(self, key: str, reason: str) -> None:
+        """As ``Monitor.explain``."""
+        ray.get(self._monitor.explain.remote(key, reason))
+
+    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """As ``Monitor.done``."""
+        ray.get(self._monitor.done.remote(keys, documents, mentions, failed, source_tokens))

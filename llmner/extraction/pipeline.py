@@ -1,0 +1,312 @@
+"""The extraction of one batch: read, segment, tag, write; then count, commit, publish.
+
+Invariant: running the same command again, after whatever end, leads to the same data set. What is done is known
+from the manifest of a finished batch, and from Ray's checkpoint within an unfinished one.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.checkpoint import CheckpointConfig
+
+from llmner import __version__, storage
+from llmner.config import Fingerprint, JobConfig, fingerprint
+from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION
+from llmner.errors import CountMismatchError, DatasetError, JobFailedError, LlmnerError
+from llmner.extraction import commit, publish
+from llmner.extraction.dataset import Batch, Dataset, Input, Manifest
+from llmner.extraction.monitor import Monitor, Progress, RemoteAttempts
+from llmner.extraction.reading import NumberedDatasource
+from llmner.extraction.stages import SegmentStage, TagStage
+from llmner.segmentation import VERSION as SEGMENTATION_VERSION
+from llmner.sources.datasource import DocumentDatasource
+from llmner.sources.files import SourceFile, find_files
+from llmner.tagging.engine import Engine
+from llmner.tagset import TagSet
+
+logger = logging.getLogger(__name__)
+
+EngineFactory = Callable[[], Engine]
+
+# A worker may be lost now and then in a long job, but a batch must not lose workers for ever: the first death sends
+# its documents through one by one, and each that is to blame costs ``stages.MAX_ATTEMPTS`` more.
+MAX_RESTARTS = 1000
+MAX_TASK_RETRIES = 12
+MIN_CPUS = 4  # logical CPUs that reading, filtering, tagging and writing need side by side
+REPORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a job has come to.
+
+    Attributes:
+        manifest: The committed batch.
+        batch: Where it lies.
+        already_done: Whether an earlier run had committed it, and this one wrote nothing.
+        progress: What this run itself did.
+    """
+
+    manifest: Manifest
+    batch: Batch
+    already_done: bool
+    progress: Progress
+
+
+def extract(
+    config: JobConfig,
+    engine_factory: EngineFactory,
+    engine: dict[str, str],
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Extracted:
+    """Run a job, or the rest of it.
+
+    Args:
+        config: The job.
+        engine_factory: Makes a worker's engine.
+        engine: What shapes the engine's answers.
+        on_progress: Called about once a second, from another thread.
+
+    Raises:
+        LlmnerError: The job cannot be run as asked, or failed; nothing that was done is lost.
+    """
+    started = _now()
+    tag_sets = config.load_tag_sets()
+    files = find_files(config.inputs, config.format)
+    shapes = fingerprint(engine, tag_sets, segmentation=f"{SEGMENTATION_VERSION}, at most {config.max_sentence}")
+    selection = _selection(config, files)
+    dataset = Dataset(config.output)
+    batch = dataset.batch(config.batch or _batch_name(files, selection))
+    with storage.access(dataset.url):
+        dataset.ensure(shapes, tag_sets)
+        if done := _already_done(batch, selection):
+            return done
+        with batch.lock() as lock:
+            if done := _already_done(batch, selection):
+                return done
+            run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+            checkpoint = _checkpoint(batch, shapes, selection)
+            inputs = [Input(uri=f.url, size=f.size, version=f.revision) for f in files]
+            with _ray():
+                progress = _run(config, files, batch, checkpoint, run_id, engine_factory, tag_sets, on_progress)
+            if not progress.complete:
+                raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
+            counted = commit.count(batch.documents, checkpoint, inputs, progress.records)
+            if not lock.held():
+                raise DatasetError(f"batch {batch.name}: another run took it over", hint="see what that run says")
+            manifest = Manifest(
+                schema_version=SCHEMA_VERSION,
+                batch=batch.name,
+                selection=selection,
+                fingerprint=shapes.hash,
+                inputs=counted.inputs,
+                files=counted.files,
+                counts=counted.counts,
+                tag_sets={lang: [t.name for t in sets] for lang, sets in tag_sets.items()},
+                started=started.isoformat(timespec="seconds"),
+                finished=_now().isoformat(timespec="seconds"),
+                run_id=run_id,
+                versions=_versions(),
+            )
+            batch.write_manifest(manifest)
+            _finish(batch, manifest)
+    return Extracted(manifest, batch, already_done=False, progress=progress)
+
+
+def _run(
+    config: JobConfig,
+    files: Sequence[SourceFile],
+    batch: Batch,
+    checkpoint: str,
+    run_id: str,
+    engine_factory: EngineFactory,
+    tag_sets: dict[str, tuple[TagSet, ...]],
+    on_progress: Callable[[Progress], None],
+) -> Progress:
+    """Read, segment, tag and write what an earlier run has not."""
+    resumed = commit.recover(batch.documents, checkpoint)
+    monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=resumed)
+    source = DocumentDatasource(files, fields=config.fields)
+    numbered = NumberedDatasource(source, {f.url: i for i, f in enumerate(files)}, config.limit, monitor)
+    cpus = min(1.0, ray.cluster_resources().get("CPU", 1.0) / MIN_CPUS)  # a small machine runs all stages, too
+    file_system, documents = storage.arrow_file_system(batch.documents)
+    with _data_context(checkpoint), _watch(monitor, on_progress):
+        try:
+            (
+                ray.data.read_datasource(numbered, num_cpus=cpus)
+                .map_batches(
+                    SegmentStage(max_length=config.max_sentence, run_id=run_id),
+                    batch_size=config.tag.documents,
+                    batch_format="pyarrow",
+                    num_cpus=cpus,
+                )
+                .repartition(target_num_rows_per_block=config.tag.documents)
+                .map_batches(
+                    TagStage,
+                    fn_constructor_args=(engine_factory, tag_sets, RemoteAttempts(monitor)),
+                    batch_size=None,
+                    batch_format="pyarrow",
+                    compute=ActorPoolStrategy(min_size=config.tag.actors[0], max_size=config.tag.actors[1]),
+                    num_cpus=config.tag.cpus * cpus,
+                    num_gpus=config.tag.gpus,
+                    max_restarts=MAX_RESTARTS,
+                    max_task_retries=MAX_TASK_RETRIES,
+                )
+                .write_parquet(
+                    documents,
+                    filesystem=file_system,
+                    schema=DOCUMENT_SCHEMA,
+                    compression="zstd",
+                    min_rows_per_file=config.documents_per_file,
+                    ray_remote_args={"num_cpus": cpus},
+                )
+            )
+        except Exception as e:
+            raise _understood(e) from e
+    progress: Progress = ray.get(monitor.progress.remote())
+    on_progress(progress)
+    return progress
+
+
+@contextmanager
+def _ray() -> Iterator[None]:
+    """Ray as it is, or that of RAY_ADDRESS as in a submitted job, or one of our own on this machine."""
+    if ray.is_initialized():
+        yield
+        return
+    if "RAY_ADDRESS" in os.environ:
+        ray.init(logging_level=logging.WARNING)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=max(os.cpu_count() or 1, MIN_CPUS),
+            object_store_memory=1 << 30,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _data_context(checkpoint: str) -> Iterator[None]:
+    """Ray Data's settings for the run."""
+    context = DataContext.get_current().copy()
+    file_system, path = storage.arrow_file_system(checkpoint)
+    # The checkpoint outlives Ray's success: it goes when the manifest is there.
+    context.checkpoint_config = CheckpointConfig(
+        id_column="record", checkpoint_path=path, override_filesystem=file_system, delete_checkpoint_on_success=False
+    )
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    with DataContext.current(context):
+        yield
+
+
+@contextmanager
+def _watch(monitor: Any, on_progress: Callable[[Progress], None]) -> Iterator[None]:
+    """Report progress from a thread of its own."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(REPORT_SECONDS):
+            try:
+                on_progress(ray.get(monitor.progress.remote(), timeout=30))
+            except ray.exceptions.RayError:
+                logger.debug("no progress to report", exc_info=True)
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _understood(error: BaseException) -> LlmnerError:
+    """The error of ours that is at the root of one of Ray's, or one that says what ended the job."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LlmnerError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return JobFailedError(f"the job ended early: {_last_line(error)}", hint="run the same command again to go on")
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _already_done(batch: Batch, selection: str) -> Extracted | None:
+    """The batch if it is committed, after making good what a crash behind its commit left out."""
+    manifest = batch.read_manifest()
+    if manifest is None:
+        return None
+    if manifest.selection != selection:
+        raise DatasetError(
+            f"batch {batch.name} is done, and its inputs were others or have changed since", hint="give a new --batch"
+        )
+    _finish(batch, manifest)
+    return Extracted(manifest, batch, already_done=True, progress=Progress())
+
+
+def _finish(batch: Batch, manifest: Manifest) -> None:
+    """What follows a commit; doing it again changes nothing."""
+    names = [f.name for f in manifest.files]
+    publish.publish(batch.documents, batch.mentions, names)
+    for folder in (batch.documents, batch.mentions):
+        for name in set(storage.list_names(folder)) - set(names):
+            storage.remove(storage.join(folder, name))
+    storage.remove(batch.checkpoints)
+
+
+def _checkpoint(batch: Batch, shapes: Fingerprint, selection: str) -> str:
+    """URL of the checkpoint for exactly these settings and inputs; what others have left is removed."""
+    name = f"{shapes.hash}-{selection}"
+    fs, path = storage.file_system(batch.checkpoints)
+    for entry in fs.ls(path, detail=False) if fs.exists(path) else []:
+        if (other := entry.rstrip("/").rpartition("/")[2]) != name:
+            logger.warning("batch %s: inputs have changed since a run that did not end, starting anew", batch.name)
+            storage.remove(storage.join(batch.checkpoints, other))
+    return storage.join(batch.checkpoints, name)
+
+
+def _selection(config: JobConfig, files: Sequence[SourceFile]) -> str:
+    """Digest of what is read: inputs with their state, how they are read, and how much of them."""
+    content = [[f.url, f.format, f.size, f.revision] for f in files], sorted(config.fields.items()), config.limit
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _batch_name(files: Sequence[SourceFile], selection: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", files[0].name.partition(".")[0]).strip("-_")[:40] or "batch"
+    return f"{stem}-{selection[:8]}"
+
+
+def _versions() -> dict[str, str]:
+    packages = ("ray", "torch", "transformers", "pyarrow")
+    return {"llmner": __version__, "python": platform.python_version(), **{p: version(p) for p in packages}}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,188 @@
+"""The stages between reading and writing: a batch of documents in, the same documents out.
+
+Invariant: one row a document from the read to the write; a stage never drops, adds or reorders a row, and what
+goes wrong with one document is written into its row and touches no other. An engine that is broken itself ends
+its worker process, so that Ray starts a new one; a document that ends its worker each time fails, alone.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from llmner.documents import DOCUMENT_SCHEMA
+from llmner.errors import LlmnerError, TaggingError, WorkerDiedError
+from llmner.mentions import parents
+from llmner.segmentation import segment
+from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
+from llmner.tagset import TagSet
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+MAX_ATTEMPTS = 2  # attempts alone in the engine, after one among others, before a document fails
+
+
+class Attempts(Protocol):
+    """Remembers, beyond a worker's life, what was begun and did not end. See ``monitor.Monitor``."""
+
+    def begin(self, key: str) -> tuple[int, str]:
+        """Begin a batch or a document; how often that was begun in vain, and why it did not end."""
+        ...
+
+    def explain(self, key: str, reason: str) -> None:
+        """Leave word why the attempt under way is about to end its worker."""
+        ...
+
+    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """A batch is through."""
+        ...
+
+
+class SegmentStage:
+    """Cuts documents into sentences and gives each its final columns."""
+
+    def __init__(self, *, max_length: int, run_id: str) -> None:
+        self._max_length = max_length
+        self._run_id = run_id
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Rows of the source's schema and ``record`` in, rows of ``DOCUMENT_SCHEMA`` out."""
+        rows = batch.to_pylist()
+        for row in rows:
+            row |= {"sentences": [], "mentions": [], "source_tokens": 0, "fed_tokens": 0, "run_id": self._run_id}
+            if row["status"] != "read":
+                continue
+            if not row["text"].strip():
+                row["status"] = "empty"
+                continue
+            try:
+                spans = segment(row["text"], row["lang"], max_length=self._max_length)
+            except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
+                _fail(row, e, stage="segment")
+            else:
+                row["sentences"] = [{"start": start, "end": end} for start, end in spans]
+        return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
+
+
+class TagStage:
+    """Finds the mentions of segmented documents with an engine of its own.
+
+    All sentences of a batch, for all tag sets of their languages, go into one call of the engine.
+    """
+
+    def __init__(
+        self, engine_factory: Callable[[], Engine], tag_sets: Mapping[str, Sequence[TagSet]], attempts: Attempts
+    ) -> None:
+        self._engine = engine_factory()
+        self._tag_sets = tag_sets
+        self._attempts = attempts
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Rows of ``DOCUMENT_SCHEMA`` in and out; afterwards no status is ``read``."""
+        rows = batch.to_pylist()
+        todo = [row for row in rows if row["status"] == "read"]
+        keys = [f"batch {_digest(row['record'] for row in rows)}"]
+        before, _ = self._attempts.begin(keys[0])
+        if before == 0:
+            self._tag(todo, keys[0])
+        else:  # a worker died on this batch: find the document that did it
+            for row in todo:
+                keys.append(f"document {row['record']}")
+                self._tag_alone(row, keys[-1])
+        failed = sum(row["status"] == "failed" for row in rows)
+        mentions = sum(len(row["mentions"]) for row in rows)
+        tokens = sum(row["source_tokens"] for row in rows)
+        self._attempts.done(keys, len(rows), mentions, failed, tokens)
+        return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
+
+    def _tag_alone(self, row: Row, key: str) -> None:
+        before, reason = self._attempts.begin(key)
+        if before < MAX_ATTEMPTS:
+            self._tag([row], key)
+        else:
+            message = f"document {row['source_id']}: its worker died {1 + before} times while tagging it: {reason}"
+            _fail(row, WorkerDiedError(message), stage="tag")
+
+    def _tag(self, rows: Sequence[Row], key: str) -> None:
+        requests: list[TaggingRequest] = []
+        places: list[tuple[int, int]] = []  # row, sentence
+        for r, row in enumerate(rows):
+            for tag_set in self._tag_sets.get(row["lang"], ()):
+                for s, span in enumerate(row["sentences"]):
+                    requests.append(TaggingRequest(row["text"][span["start"] : span["end"]], tag_set))
+                    places.append((r, s))
+        results = self._run_engine(requests, key) if requests else []
+        found: list[list[tuple[int, TaggingRequest, TaggingResult]]] = [[] for _ in rows]
+        for (r, s), request, result in zip(places, requests, results, strict=True):
+            found[r].append((s, request, result))
+        for row, answers in zip(rows, found, strict=True):
+            try:
+                _assemble(row, answers)
+            except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
+                _fail(row, e, stage="tag")
+
+    def _run_engine(self, requests: Sequence[TaggingRequest], key: str) -> list[TaggingResult]:
+        try:
+            results = self._engine.tag(requests)
+            if len(results) != len(requests):
+                raise RuntimeError(f"the engine gave {len(results)} results for {len(requests)} requests")
+        except Exception as e:
+            # The protocol says: an engine that raises is broken. A fresh process is the only sure cure.
+            logger.exception("the engine is broken, its worker ends")
+            self._attempts.explain(key, f"{type(e).__name__}: {e}"[:500])
+            logging.shutdown()
+            os._exit(1)
+        return results
+
+
+def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResult]]) -> None:
+    """Write a document's mentions, with offsets into the document, into its row."""
+    mentions: list[Row] = []
+    row["source_tokens"] = sum(result.source_tokens for _, _, result in answers)
+    row["fed_tokens"] = sum(result.fed_tokens for _, _, result in answers)
+    for s, request, result in answers:
+        if result.error is not None:
+            raise result.error
+        offset = row["sentences"][s]["start"]
+        for m in result.mentions:
+            if m.end > len(request.text):
+                raise TaggingError(f"mention [{m.start}, {m.end}) is outside its sentence of {len(request.text)}")
+            mentions.append(
+                {
+                    "start": offset + m.start,
+                    "end": offset + m.end,
+                    "text": request.text[m.start : m.end],
+                    "type": m.type,
+                    "tag_set": request.tag_set.name,
+                    "sentence": s,
+                    "parent": None,
+                    "generator_score": round(m.score, 4),
+                    "selector_score": None,
+                    "kept": True,
+                    "match": m.match,
+                }
+            )
+    mentions.sort(key=lambda m: (m["start"], -m["end"], m["tag_set"], m["type"]))
+    for name in {m["tag_set"] for m in mentions}:
+        indices = [i for i, m in enumerate(mentions) if m["tag_set"] == name]
+        for i, parent in zip(
+            indices, parents([(mentions[i]["start"], mentions[i]["end"]) for i in indices]), strict=True
+        ):
+            mentions[i]["parent"] = None if parent is None else indices[parent]
+    row["mentions"] = mentions
+    row["status"] = "ok" if mentions else "empty"
+
+
+def _fail(row: Row, error: Exception, *, stage: str) -> None:
+    if not isinstance(error, LlmnerError):
+        logger.error("document %s failed at %s", row["source_id"], stage, exc_info=error)
+    row |= {"status": "failed", "mentions": [], "error_class": type(error).__name__}
+    row |= {"error_message": str(error), "error_stage": stage}
+
+
+def _digest(records: Any) -> str:
+    return hashlib.blake2b(repr(list(records)).encode(), digest_size=12).hexdigest()
