@@ -1,0 +1,61 @@
+"""Parquet: one document a row.
+
+Invariant: each row gives one document or one rejected document; a file is read by batches of rows, and only the
+columns that are mapped.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llmner.documents import Document
+from llmner.errors import InputError, MalformedRecordError
+from llmner.sources.fields import FieldMap, RecordReader
+from llmner.sources.texts import MAX_TEXT
+
+SOURCE = "parquet"
+BATCH = 64  # rows decoded at once
+
+
+def read_parquet(
+    stream: IO[bytes], source_file: str, fields: FieldMap, *, max_text: int = MAX_TEXT
+) -> Iterator[Document]:
+    """Read the documents of a Parquet file.
+
+    Args:
+        stream: The file; it can seek.
+        source_file: Its URL, for the documents and for messages.
+        fields: Which column is which field of ours.
+        max_text: Code points above which a document is rejected.
+
+    Yields:
+        Documents in the order of the rows. A row that cannot be read is a document with an error.
+
+    Raises:
+        InputError: No Parquet, a mapped column that is not there, or damaged data; all rows before those were read.
+    """
+    reader = RecordReader(SOURCE, source_file, "row", fields, max_text)
+    number = 0
+    try:
+        file = pq.ParquetFile(stream)
+        existing = file.schema_arrow.names
+        if missing := [name for name in fields.names if name not in existing]:
+            message = f"{source_file}: no column {', '.join(map(repr, missing))}"
+            raise InputError(message, hint=f"its columns: {', '.join(existing)}; map them with fields")
+        for batch in file.iter_batches(batch_size=BATCH, columns=fields.names):
+            for row in range(batch.num_rows):
+                number += 1
+                try:
+                    record: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in fields.names}
+                except UnicodeDecodeError as e:
+                    message = f"{reader.place(number)}: not UTF-8: {e.reason}"
+                    yield reader.rejected(number, MalformedRecordError(message))
+                else:
+                    yield reader.read(number, record)
+    except (pa.ArrowException, OSError) as e:
+        # Arrow reports damaged data as an OSError of its own making; one of the storage is another matter.
+        if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
+            raise
+        raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e

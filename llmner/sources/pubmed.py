@@ -1,0 +1,358 @@
+"""PubMed XML: baseline and update files, in today's layout (``PubmedArticle``) and in that of before 2017.
+
+Key idea: the byte stream is cut into records at their tags, and each record is parsed alone. So memory is bounded
+by the largest record, one broken record cannot harm its neighbours, and what a DOCTYPE declares is never even seen:
+there is no entity to expand.
+
+Invariant: each record gives one document (two where it has a Chinese abstract too), or one rejected document;
+the text is title, one space, abstract, white space collapsed and otherwise untouched.
+"""
+
+import codecs
+import html.entities
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from llmner.documents import Document
+from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
+from llmner.sources.texts import MAX_TEXT, has_chinese, join_text, language_of
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "pubmed"
+MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
+
+_HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
+_LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
+
+# Between records: the next one begins, a set begins or ends, or a record ends that never began.
+_NEXT = re.compile(
+    rb"<(?:(?P<record>PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation|DeleteDocument)[\s/>]"
+    rb"|(?P<close>/?)\w{1,40}Set[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
+)
+# A record ends with the tag of its kind. If the end of the set comes first, that tag is missing.
+_ARTICLE_END = re.compile(rb"</Pubmed(?:Book)?Article(?P<set>Set)?\s{0,8}>")
+_CITATION_END = re.compile(rb"</MedlineCitation(?P<set>Set)?\s{0,8}>")
+_DELETION_END = re.compile(rb"</Delete(?:Citation|Document)(?P<set>Set)?\s{0,8}>")
+_END = {
+    b"PubmedArticle": _ARTICLE_END,
+    b"PubmedBookArticle": _ARTICLE_END,
+    b"MedlineCitation": _CITATION_END,
+    b"DeleteCitation": _DELETION_END,
+    b"DeleteDocument": _DELETION_END,
+}
+_SET_END = re.compile(rb"</\w{1,40}Set\s{0,8}>")
+
+_PMID = re.compile(rb"<PMID([^<>]{0,80})>\s{0,40}(\d{1,12})\s{0,40}</PMID")
+_VERSION = re.compile(rb"""Version=["'](\d{1,4})["']""")
+_YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
+_DATES = (("Journal", "JournalIssue", "PubDate"), ("ArticleDate",), ("Book", "PubDate"))
+_ENCODING = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([^"'>]+)["']""")
+_NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*;)")
+_XML_ENTITIES = {"amp;", "lt;", "gt;", "quot;", "apos;"}
+_MATHML = b' xmlns:mml="http://www.w3.org/1998/Math/MathML"'
+_RESOURCE_LIMIT = 114  # libxml2's XML_ERR_RESOURCE_LIMIT: a single text node above 10 MB, or nesting above 256
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    load_dtd=False,
+    no_network=True,
+    huge_tree=False,
+    collect_ids=False,  # nothing here asks for elements by id; twice as fast without
+    remove_comments=True,
+    remove_pis=True,
+)
+
+
+class _Record(NamedTuple):
+    """The bytes of a record, from the first of its begin tag; ``offset`` is their place in the uncompressed file.
+
+    With an ``error`` the record is not whole, and the bytes are a part of it.
+    """
+
+    name: bytes
+    data: bytes
+    offset: int
+    error: InputError | None = None
+
+
+def read_pubmed(
+    chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT, max_record: int = MAX_RECORD
+) -> Iterator[Document]:
+    """Read the documents of a PubMed file.
+
+    Args:
+        chunks: The uncompressed file, in pieces of any size.
+        source_file: Its URL, for the documents and for messages.
+        max_text: Code points above which a document is rejected.
+        max_record: Bytes above which a record is rejected without being held.
+
+    Yields:
+        Documents in the order of the file. A record that cannot be read is a document with an error.
+
+    Raises:
+        InputError: This is no PubMed XML, or in an encoding that cannot be read. Nothing was read.
+        TruncatedFileError: The file ends before its end. All complete records were read.
+    """
+    head = b""
+    chunks = iter(chunks)
+    while len(head) < 256 and (chunk := next(chunks, None)) is not None:
+        head += chunk
+    encoding = _encoding(head, source_file)
+    for record in _cut(chain([head], chunks), source_file, max_record):
+        yield from _read_record(record, encoding, source_file, max_text)
+
+
+def _encoding(head: bytes, source_file: str) -> str | None:
+    """The encoding that the XML declaration names; None for UTF-8."""
+    declared = _ENCODING.match(head)
+    encoding = declared[1].decode("ascii", "replace") if declared else "utf-8"
+    try:
+        # Tags are looked for in the bytes, so they must be the bytes of ASCII.
+        readable = b"\0" not in head and b"<PMID>".decode(encoding) == "<PMID>"
+    except (LookupError, UnicodeError):
+        readable = False
+    if not readable:
+        message = f"{source_file}: XML in {encoding if declared else 'UTF-16 or UTF-32'} cannot be read"
+        raise InputError(message, hint="convert the file to UTF-8")
+    return None if codecs.lookup(encoding).name in ("utf-8", "ascii") else encoding
+
+
+def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator[_Record]:
+    """Cut a file into its records."""
+    buffer = bytearray()
+    base = 0  # offset of the buffer in the file
+    begin = 0  # of the record in the buffer, or of what follows the last one
+    scan = 0  # where to go on looking for the next tag
+    name: bytes | None = None  # of the record that is being read; None between records
+    known = opened = False  # whether this is PubMed XML at all; whether a set has begun and not ended
+    skipping = False  # inside a record that is too large
+    for chunk in chunks:
+        del buffer[:begin]
+        base, scan, begin = base + begin, scan - begin, 0
+        buffer += chunk
+        while True:
+            pattern = _NEXT if name is None else _END[name]
+            if (tag := pattern.search(buffer, scan)) is None:
+                scan = max(scan, len(buffer) - _LONGEST_TAG)
+                if name is None:
+                    begin = scan
+                elif scan - begin > max_record:
+                    yield _too_large(name, buffer, begin, base, max_record, source_file)
+                    name, begin, skipping = None, scan, True
+                break
+            if name is not None:
+                end = tag.start() if tag["set"] else tag.end()
+                if end - begin > max_record:
+                    yield _too_large(name, buffer, begin, base, max_record, source_file)
+                else:
+                    yield _Record(name, bytes(buffer[begin:end]), base + begin)
+                name, begin, scan = None, end, end
+            elif tag["record"]:
+                name, begin, scan = tag["record"], tag.start(), tag.end()
+                known, skipping = True, False
+            else:
+                if tag["stray"] and not skipping:
+                    where = f"{source_file}: byte {base + tag.start()}"
+                    lost = MalformedRecordError(f"{where}: a record ends here that does not begin")
+                    yield _Record(b"", b"", base + tag.start(), lost)
+                elif not tag["stray"]:
+                    known, opened = True, not tag["close"]
+                begin = scan = tag.end()
+    hint = "fetch the file again"
+    if name is not None:
+        if set_end := _SET_END.search(buffer, begin):
+            opened = False
+        error = TruncatedFileError(f"{source_file}: the file ends in the record at byte {base + begin}", hint=hint)
+        end = set_end.start() if set_end else len(buffer)
+        yield _Record(name, bytes(buffer[begin:end]), base + begin, None if set_end else error)
+    if opened:
+        raise TruncatedFileError(f"{source_file}: the file ends before the end tag of its set", hint=hint)
+    if not known:
+        raise InputError(f"{source_file}: there is no PubMed record in it", hint="is it PubMed XML?")
+
+
+def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record: int, source_file: str) -> _Record:
+    record = _Record(name, bytes(buffer[begin : begin + _HEAD]), base + begin)
+    message = f"{_place(record, source_file)}: the record has more than {max_record:,} bytes"
+    return record._replace(error=DocumentTooLargeError(message))
+
+
+def _read_record(record: _Record, encoding: str | None, source_file: str, max_text: int) -> Iterator[Document]:
+    """The documents of a record, or one with the error that it has."""
+    if record.name in (b"DeleteCitation", b"DeleteDocument"):
+        logger.info("%s: %d deletions, which are no documents", source_file, record.data.count(b"<PMID"))
+        return
+    error = record.error
+    if error is None:
+        try:
+            documents = _documents(_parse(record, encoding, source_file), record, source_file, max_text)
+        except InputError as e:
+            error = e
+        else:
+            yield from documents
+            return
+    parts = _split(record)
+    if len(parts) > 1:
+        for part in parts:
+            yield from _read_record(part, encoding, source_file, max_text)
+    elif isinstance(error, TruncatedFileError):
+        raise error
+    else:
+        yield _rejected(record, error, source_file)
+
+
+def _split(record: _Record) -> list[_Record]:
+    """Cut a broken record where other records begin in it: it has lost its end tag and swallowed them."""
+    begins = [tag for tag in _NEXT.finditer(record.data) if tag["record"]]
+    if record.name != b"MedlineCitation":
+        begins = [tag for tag in begins if tag["record"] != b"MedlineCitation"]
+    ends = [*(tag.start() for tag in begins[1:]), len(record.data)]
+    parts = []
+    for begin, end in zip(begins, ends, strict=True):
+        own_end = _END[begin["record"]].search(record.data, begin.end(), end)
+        data = record.data[begin.start() : own_end.end() if own_end else end]
+        error = record.error if end == len(record.data) and not own_end else None
+        parts.append(_Record(begin["record"], data, record.offset + begin.start(), error))
+    return parts
+
+
+def _parse(record: _Record, encoding: str | None, source_file: str) -> etree._Element:
+    """Parse one record.
+
+    Raises:
+        MalformedRecordError: It is not well-formed, or has bytes that are not of its encoding.
+        DocumentTooLargeError: It goes beyond what the parser takes.
+    """
+    data = record.data
+    if encoding:
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeError as e:
+            raise MalformedRecordError(f"{_place(record, source_file)}: {e}") from e
+    try:
+        return etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError:
+        pass  # perhaps only for what the DTD or the root would have declared
+    try:
+        return etree.fromstring(_declared(data, record.name), _PARSER)
+    except etree.XMLSyntaxError as e:
+        kind = DocumentTooLargeError if getattr(e, "code", None) == _RESOURCE_LIMIT else MalformedRecordError
+        raise kind(f"{_place(record, source_file)}: {e.msg}") from e
+
+
+def _declared(data: bytes, name: bytes) -> bytes:
+    """The record with HTML's named entities resolved and MathML's prefix declared."""
+    data = _NAMED_ENTITY.sub(_character, data)
+    if b" xmlns:mml=" in data[:_HEAD].partition(b">")[0]:
+        return data
+    return data.replace(b"<" + name, b"<" + name + _MATHML, 1)
+
+
+def _character(entity: re.Match[bytes]) -> bytes:
+    name = entity[1].decode()
+    if name in _XML_ENTITIES or name not in html.entities.html5:
+        return entity[0]
+    return escape(html.entities.html5[name]).encode()
+
+
+def _documents(root: etree._Element, record: _Record, source_file: str, max_text: int) -> list[Document]:
+    """The document of a parsed record, and that of its Chinese abstract."""
+    citation = root if root.tag == "MedlineCitation" else _child(root, "MedlineCitation", "BookDocument")
+    pmid = None if citation is None else _child(citation, "PMID")
+    if citation is None or pmid is None or not (identifier := (pmid.text or "").strip()):
+        raise MalformedRecordError(f"{_place(record, source_file)}: a record without PMID")
+    # A book's title and abstract stand in the document itself.
+    article = _child(citation, "Article") if citation.tag == "MedlineCitation" else citation
+    if article is None:
+        raise MalformedRecordError(f"{_place(record, source_file)}: a citation without Article")
+    version = pmid.get("Version", "1")
+    year = _year(article)
+    title = _content(_child(article, "ArticleTitle"))
+    texts = [(identifier, title, _abstract(_child(article, "Abstract")))]
+    for other in citation.iterchildren("OtherAbstract"):
+        # The language tag alone is not enough: "Abstract available from the publisher." is a common content.
+        if other.get("Language") == "chi" and has_chinese(abstract := _abstract(other)):
+            vernacular = _content(_child(article, "VernacularTitle"))
+            texts.append((f"{identifier}:chi", vernacular if has_chinese(vernacular) else "", abstract))
+            break
+    place = f"{source_file}: PMID {identifier} at byte {record.offset:,}"
+    documents = []
+    for source_id, title, abstract in texts:
+        text = join_text(title, abstract, max_text=max_text, place=place)
+        documents.append(
+            Document(
+                SOURCE,
+                source_id,
+                source_file,
+                text,
+                version=int(version) if version.isdecimal() and len(version) < 10 else 1,
+                title=title,
+                lang=language_of(text),
+                year=year,
+            )
+        )
+    return documents
+
+
+def _child(element: etree._Element, *tags: str) -> etree._Element | None:
+    return next(element.iterchildren(*tags), None)
+
+
+def _content(element: etree._Element | None) -> str:
+    """All text in an element, inline markup flattened, runs of white space made one space."""
+    if element is None:
+        return ""
+    text = etree.tostring(element, encoding="unicode", method="text", with_tail=False) if len(element) else element.text
+    return " ".join(text.split()) if text else ""
+
+
+def _abstract(abstract: etree._Element | None) -> str:
+    """The parts of an abstract, each after its label."""
+    if abstract is None:
+        return ""
+    parts = []
+    for part in abstract.iterchildren("AbstractText"):
+        if content := _content(part):
+            label = " ".join(part.get("Label", "").split())
+            parts.append(f"{label}: {content}" if label else content)
+    return " ".join(parts)
+
+
+def _year(article: etree._Element) -> int | None:
+    """Year of the issue, else of the electronic publication, else of the book."""
+    for path in _DATES:
+        date: etree._Element | None = article
+        for tag in path:
+            date = None if date is None else _child(date, tag)
+        for element in () if date is None else date.iterchildren("Year", "MedlineDate"):
+            if year := _YEAR.search(element.text or ""):
+                return int(year[0])
+    return None
+
+
+def _place(record: _Record, source_file: str) -> str:
+    """Where a record is, for messages."""
+    pmid = _PMID.search(record.data, 0, _HEAD)
+    return f"{source_file}: {f'PMID {pmid[2].decode()}' if pmid else 'a record'} at byte {record.offset:,}"
+
+
+def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
+    """The document that stands for a record that cannot be read, under its own PMID where that can be found."""
+    pmid = _PMID.search(record.data, 0, _HEAD)
+    version = pmid and _VERSION.search(pmid[1])
+    name = source_file.rpartition("/")[2]
+    return Document(
+        SOURCE,
+        pmid[2].decode() if pmid else f"{name}@{record.offset}",
+        source_file,
+        "",
+        version=int(version[1]) if version else 1,
+        error=error,
+    )
