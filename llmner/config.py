@@ -86,7 +86,9 @@ class JobConfig(_Model):
         Raises:
             ConfigError: One does not exist, or is listed under another language than its own.
         """
-        loaded = {lang: tuple(load_tag_set(name) for name in names) for lang, names in self.tag_sets.items()}
+        loaded: dict[str, tuple[TagSet, ...]] = {
+            lang: tuple(load_tag_set(name) for name in names) for lang, names in self.tag_sets.items()
+        }
         for lang, tag_sets in loaded.items():
             for t in tag_sets:
                 if t.lang != lang:

@@ -22,6 +22,7 @@ from llmner import storage
 from llmner.documents import DOCUMENT_SCHEMA
 from llmner.errors import CountMismatchError
 from llmner.extraction.dataset import File, Input
+from llmner.sources import FILE_SOURCE
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class _Content:
     doc_key: np.ndarray
     status: np.ndarray  # index into STATUSES
     mentions: int
+    broken: dict[int, str]  # error of the input by its number
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
     counts["mentions"] = sum(c.mentions for c in contents)
     number = record >> RECORD_BITS
     by_input = [np.bincount(number[status == i], minlength=len(inputs)) for i in range(len(STATUSES))]
+    broken = {number: error for c in contents for number, error in c.broken.items()}
     counted = [
-        i.model_copy(update={"counts": {s: int(by_input[k][n]) for k, s in enumerate(STATUSES)}})
+        i.model_copy(
+            update={"counts": {s: int(by_input[k][n]) for k, s in enumerate(STATUSES)}, "error": broken.get(n)}
+        )
         for n, i in enumerate(inputs)
     ]
     return Counted([c.file for c in contents], counted, counts)
@@ -119,13 +124,16 @@ def _content(documents: str, name: str) -> _Content:
     content = storage.read_bytes(storage.join(documents, name))
     if content is None:
         raise CountMismatchError(f"{documents}/{name} is gone", hint="run the same command again")
-    table = pq.read_table(io.BytesIO(content), columns=["record", "doc_key", "status", "mentions"])
+    columns = ["record", "doc_key", "status", "mentions", "source", "error_message"]
+    table = pq.read_table(io.BytesIO(content), columns=columns)
+    files = table.filter(pc.equal(table["source"], FILE_SOURCE)).select(["record", "error_message"]).to_pylist()
     return _Content(
         File(name=name, rows=table.num_rows, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),
         table["record"].to_numpy(),
         table["doc_key"].to_numpy(),
         pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
         pc.sum(pc.list_value_length(table["mentions"])).as_py() or 0,
+        {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
     )
 
 

@@ -33,15 +33,15 @@ class Input(_Record):
         uri: Where it was.
         size: Bytes.
         version: What tells this content from another: an ETag or the time of the last change.
-        checksum: Its MD5 where one lies beside it, else None.
         counts: Documents by status.
+        error: Why the file, or the rest of it, could not be read; None for a sound one.
     """
 
     uri: str
     size: int
     version: str
-    checksum: str | None = None
     counts: dict[str, int] = {}
+    error: str | None = None
 
 
 class File(_Record):

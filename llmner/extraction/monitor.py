@@ -49,6 +49,7 @@ class Monitor:
     _finished: set[int] = field(default_factory=set)  # read tasks that came to their end
     _attempts: dict[str, int] = field(default_factory=dict)  # begun and not ended, by batch or document
     _reason: dict[str, str] = field(default_factory=dict)
+    _given_up: int = 0
     _progress: Progress = field(default_factory=Progress)
     _started: float | None = None
 
@@ -60,7 +61,7 @@ class Monitor:
             self._finished.add(task)
 
     def begin(self, key: str) -> tuple[int, str]:
-        """Begin to tag a batch or a document; how often that was begun before in vain, and the last known reason."""
+        """Begin to tag a batch or a document; how often that was begun before in vain, and why it did not end."""
         self._started = self._started or time.monotonic()
         before = self._attempts.get(key, 0)
         self._attempts[key] = before + 1
@@ -71,11 +72,20 @@ class Monitor:
         """Leave word why the attempt under way is about to end its worker."""
         self._reason[key] = reason
 
-    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
-        """A batch is through; its documents count, its attempts are forgotten."""
-        for key in keys:
-            self._attempts.pop(key, None)
-            self._reason.pop(key, None)
+    def end(self, key: str) -> None:
+        """The attempt under way came to its end."""
+        self._attempts.pop(key, None)
+        self._reason.pop(key, None)
+        self._given_up = 0
+
+    def give_up(self, key: str) -> int:
+        """No more attempts; how many were given up in a row, without one between them that came to its end."""
+        self._attempts.pop(key, None)
+        self._given_up += 1
+        return self._given_up
+
+    def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """Count documents that are through."""
         self._progress.documents += documents
         self._progress.mentions += mentions
         self._progress.failed += failed
@@ -91,7 +101,7 @@ class Monitor:
 
 
 class RemoteAttempts:
-    """The monitor's memory of attempts, as workers reach it: each call waits until it is remembered."""
+    """The monitor as workers reach it: each call waits until it is remembered."""
 
     def __init__(self, monitor: Any) -> None:
         self._monitor = monitor
@@ -105,6 +115,15 @@ class RemoteAttempts:
         """As ``Monitor.explain``."""
         ray.get(self._monitor.explain.remote(key, reason))
 
-    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
-        """As ``Monitor.done``."""
-        ray.get(self._monitor.done.remote(keys, documents, mentions, failed, source_tokens))
+    def end(self, key: str) -> None:
+        """As ``Monitor.end``."""
+        ray.get(self._monitor.end.remote(key))
+
+    def give_up(self, key: str) -> int:
+        """As ``Monitor.give_up``."""
+        count: int = ray.get(self._monitor.give_up.remote(key))
+        return count
+
+    def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """As ``Monitor.add``, without waiting."""
+        self._monitor.add.remote(documents, mentions, failed, source_tokens)

@@ -12,6 +12,7 @@ import platform
 import re
 import threading
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,10 +44,10 @@ logger = logging.getLogger(__name__)
 
 EngineFactory = Callable[[], Engine]
 
-# A worker may be lost now and then in a long job, but a batch must not lose workers for ever: the first death sends
-# its documents through one by one, and each that is to blame costs ``stages.MAX_ATTEMPTS`` more.
+# Far more than the stages let happen: they fail a document, or the job, after a few deaths. Ray's own default is to
+# try for ever; and a death costs a retry of every task that waits for the same worker.
 MAX_RESTARTS = 1000
-MAX_TASK_RETRIES = 12
+MAX_TASK_RETRIES = 100
 MIN_CPUS = 4  # logical CPUs that reading, filtering, tagging and writing need side by side
 REPORT_SECONDS = 1.0
 
@@ -104,7 +105,8 @@ def extract(
             checkpoint = _checkpoint(batch, shapes, selection)
             inputs = [Input(uri=f.url, size=f.size, version=f.revision) for f in files]
             with _ray():
-                progress = _run(config, files, batch, checkpoint, run_id, engine_factory, tag_sets, on_progress)
+                tag_stage = (engine_factory, engine, tag_sets)
+                progress = _run(config, files, batch, checkpoint, run_id, tag_stage, on_progress)
             if not progress.complete:
                 raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
             counted = commit.count(batch.documents, checkpoint, inputs, progress.records)
@@ -135,21 +137,20 @@ def _run(
     batch: Batch,
     checkpoint: str,
     run_id: str,
-    engine_factory: EngineFactory,
-    tag_sets: dict[str, tuple[TagSet, ...]],
+    tag_stage: tuple[EngineFactory, dict[str, str], dict[str, tuple[TagSet, ...]]],
     on_progress: Callable[[Progress], None],
 ) -> Progress:
     """Read, segment, tag and write what an earlier run has not."""
     resumed = commit.recover(batch.documents, checkpoint)
     monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=resumed)
-    source = DocumentDatasource(files, fields=config.fields)
-    numbered = NumberedDatasource(source, {f.url: i for i, f in enumerate(files)}, config.limit, monitor)
+    source = NumberedDatasource(DocumentDatasource(files, fields=config.fields), config.limit, monitor)
     cpus = min(1.0, ray.cluster_resources().get("CPU", 1.0) / MIN_CPUS)  # a small machine runs all stages, too
     file_system, documents = storage.arrow_file_system(batch.documents)
     with _data_context(checkpoint), _watch(monitor, on_progress):
         try:
             (
-                ray.data.read_datasource(numbered, num_cpus=cpus)
+                # One block a read task, or Ray splits small inputs into very many.
+                ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
                 .map_batches(
                     SegmentStage(max_length=config.max_sentence, run_id=run_id),
                     batch_size=config.tag.documents,
@@ -159,7 +160,7 @@ def _run(
                 .repartition(target_num_rows_per_block=config.tag.documents)
                 .map_batches(
                     TagStage,
-                    fn_constructor_args=(engine_factory, tag_sets, RemoteAttempts(monitor)),
+                    fn_constructor_args=(*tag_stage, RemoteAttempts(monitor)),
                     batch_size=None,
                     batch_format="pyarrow",
                     compute=ActorPoolStrategy(min_size=config.tag.actors[0], max_size=config.tag.actors[1]),
@@ -218,7 +219,9 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     )
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    with DataContext.current(context):
+    with DataContext.current(context), warnings.catch_warnings():
+        # The only way to bound restarts in the pinned version of Ray is announced to change in a later one.
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         yield
 
 

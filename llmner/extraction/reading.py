@@ -4,9 +4,7 @@ Invariant: the number of a record is its place, ``input number << 32 | number in
 it and in whatever order; it tells records apart even where their keys are the same, so Ray's checkpoint goes by it.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,74 +22,78 @@ class NumberedDatasource(Datasource):
     """A source whose rows also have ``record``, and whose progress a monitor is told.
 
     Args:
-        source: The source; each of its files is read by one task.
-        numbers: Number of each input by its URL.
-        limit: Only so many records, in the order of the source's tasks.
+        source: The source; it has one task for each input, in their order.
+        limit: Only so many records, in the order of the inputs; a single task then reads them.
         monitor: Handle of the run's ``Monitor`` actor.
     """
 
-    def __init__(self, source: Datasource, numbers: Mapping[str, int], limit: int | None, monitor: Any) -> None:
+    def __init__(self, source: Datasource, limit: int | None, monitor: Any) -> None:
         super().__init__()
-        self._source = source
-        self._numbers = numbers
+        reads = list(enumerate(task.read_fn for task in source.get_read_tasks(1)))
+        self._tasks: list[Sequence[tuple[int, Read]]] = [reads] if limit is not None else [[read] for read in reads]
         self._limit = limit
         self._monitor = monitor
+
+    @property
+    def tasks(self) -> int:
+        """How many read tasks there are."""
+        return len(self._tasks)
 
     def get_name(self) -> str:
         """Name of the reading stage."""
         return "Records"
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Bytes in memory, as far as the source knows."""
-        return self._source.estimate_inmemory_data_size()
+        """Unknown until it is read."""
+        return None
 
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """The source's tasks; with a limit a single one."""
-        tasks = self._source.get_read_tasks(parallelism)
-        reads: list[Read] = [t.read_fn for t in tasks]
-        if self._limit is not None:
-            reads = [_Limited(reads, self._limit)] if reads else []
+        """One task an input, or one for all."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
-            ReadTask(_Numbered(read, self._numbers, self._monitor, i, len(reads)), unknown)
-            for i, read in enumerate(reads)
+            ReadTask(_Numbered(reads, self._limit, self._monitor, i, self.tasks), unknown)
+            for i, reads in enumerate(self._tasks)
         ]
 
 
-class _Limited:
-    def __init__(self, reads: list[Read], limit: int) -> None:
+class _Numbered:
+    def __init__(
+        self, reads: Sequence[tuple[int, Read]], limit: int | None, monitor: Any, task: int, tasks: int
+    ) -> None:
         self._reads = reads
         self._limit = limit
-
-    def __call__(self) -> Iterator[pa.Table]:
-        left = self._limit
-        for table in chain.from_iterable(read() for read in self._reads):
-            yield table.slice(0, left)
-            left -= min(left, table.num_rows)
-            if not left:
-                return
-
-
-class _Numbered:
-    def __init__(self, read: Read, numbers: Mapping[str, int], monitor: Any, task: int, tasks: int) -> None:
-        self._read = read
-        self._numbers = numbers
         self._monitor = monitor
         self._task = task
         self._tasks = tasks
 
     def __call__(self) -> Iterator[pa.Table]:
-        seen: Counter[str] = Counter()
-        for table in self._read():
-            record = np.empty(table.num_rows, np.int64)
-            for i, file in enumerate(table["source_file"].to_pylist()):
-                record[i] = self._numbers[file] << RECORD_BITS | seen[file]
-                seen[file] += 1
-            yield table.append_column(pa.field("record", pa.int64(), nullable=False), pa.array(record))
-            self._report(seen, finished=False)
-        ray.get(self._report(seen, finished=True))
+        records = 0
+        for table in self._limited():
+            records += table.num_rows
+            yield table
+            self._report(records, finished=False)
+        ray.get(self._report(records, finished=True))
 
-    def _report(self, seen: Counter[str], *, finished: bool) -> Any:
-        return self._monitor.read.remote(self._task, self._tasks, seen.total(), finished)
+    def _limited(self) -> Iterator[pa.Table]:
+        left = self._limit
+        for table in self._numbered():
+            if left is None:
+                yield table
+            else:
+                yield table.slice(0, left)
+                left -= min(left, table.num_rows)
+                if not left:
+                    return
+
+    def _numbered(self) -> Iterator[pa.Table]:
+        for number, read in self._reads:
+            first = number << RECORD_BITS
+            for table in read():
+                record = pa.array(np.arange(first, first + table.num_rows))
+                first += table.num_rows
+                yield table.append_column(pa.field("record", pa.int64(), nullable=False), record)
+
+    def _report(self, records: int, *, finished: bool) -> Any:
+        return self._monitor.read.remote(self._task, self._tasks, records, finished)

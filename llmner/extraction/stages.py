@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from llmner.documents import DOCUMENT_SCHEMA
-from llmner.errors import LlmnerError, TaggingError, WorkerDiedError
+from llmner.errors import LlmnerError, ModelError, TaggingError, WorkerDiedError
 from llmner.mentions import parents
 from llmner.segmentation import segment
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 MAX_ATTEMPTS = 2  # attempts alone in the engine, after one among others, before a document fails
+MAX_GIVEN_UP = 5  # documents in a row that may fail so, before the fault is the engine's
 
 
 class Attempts(Protocol):
@@ -37,8 +38,16 @@ class Attempts(Protocol):
         """Leave word why the attempt under way is about to end its worker."""
         ...
 
-    def done(self, keys: list[str], documents: int, mentions: int, failed: int, source_tokens: int) -> None:
-        """A batch is through."""
+    def end(self, key: str) -> None:
+        """The attempt under way came to its end."""
+        ...
+
+    def give_up(self, key: str) -> int:
+        """No more attempts; how many were given up in a row."""
+        ...
+
+    def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
+        """Count documents that are through."""
         ...
 
 
@@ -72,12 +81,28 @@ class TagStage:
     """Finds the mentions of segmented documents with an engine of its own.
 
     All sentences of a batch, for all tag sets of their languages, go into one call of the engine.
+
+    Args:
+        engine_factory: Makes the engine.
+        engine: The fingerprint that it must have.
+        tag_sets: Tag sets by language.
+        attempts: The memory of attempts.
+
+    Raises:
+        ModelError: The engine is another one than the data set says.
     """
 
     def __init__(
-        self, engine_factory: Callable[[], Engine], tag_sets: Mapping[str, Sequence[TagSet]], attempts: Attempts
+        self,
+        engine_factory: Callable[[], Engine],
+        engine: Mapping[str, str],
+        tag_sets: Mapping[str, Sequence[TagSet]],
+        attempts: Attempts,
     ) -> None:
         self._engine = engine_factory()
+        if self._engine.fingerprint != engine:
+            message = f"the worker's engine is {self._engine.fingerprint}, the data set is made with {dict(engine)}"
+            raise ModelError(message, hint="give all nodes the same models and the same version of llmner")
         self._tag_sets = tag_sets
         self._attempts = attempts
 
@@ -85,27 +110,32 @@ class TagStage:
         """Rows of ``DOCUMENT_SCHEMA`` in and out; afterwards no status is ``read``."""
         rows = batch.to_pylist()
         todo = [row for row in rows if row["status"] == "read"]
-        keys = [f"batch {_digest(row['record'] for row in rows)}"]
-        before, _ = self._attempts.begin(keys[0])
+        key = f"batch {_digest(row['record'] for row in rows)}"
+        before, _ = self._attempts.begin(key)
         if before == 0:
-            self._tag(todo, keys[0])
+            self._tag(todo, key)
         else:  # a worker died on this batch: find the document that did it
             for row in todo:
-                keys.append(f"document {row['record']}")
-                self._tag_alone(row, keys[-1])
+                self._tag_alone(row)
+        self._attempts.end(key)
         failed = sum(row["status"] == "failed" for row in rows)
         mentions = sum(len(row["mentions"]) for row in rows)
         tokens = sum(row["source_tokens"] for row in rows)
-        self._attempts.done(keys, len(rows), mentions, failed, tokens)
+        self._attempts.add(len(rows), mentions, failed, tokens)
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
-    def _tag_alone(self, row: Row, key: str) -> None:
+    def _tag_alone(self, row: Row) -> None:
+        key = f"document {row['record']}"
         before, reason = self._attempts.begin(key)
         if before < MAX_ATTEMPTS:
             self._tag([row], key)
-        else:
-            message = f"document {row['source_id']}: its worker died {1 + before} times while tagging it: {reason}"
-            _fail(row, WorkerDiedError(message), stage="tag")
+            self._attempts.end(key)
+            return
+        if self._attempts.give_up(key) > MAX_GIVEN_UP:
+            message = f"workers die on {MAX_GIVEN_UP} documents in a row, the last time: {reason}"
+            raise ModelError(message, hint="see that the model runs at all on this machine")
+        message = f"document {row['source_id']}: its worker died {1 + before} times while tagging it: {reason}"
+        _fail(row, WorkerDiedError(message), stage="tag")
 
     def _tag(self, rows: Sequence[Row], key: str) -> None:
         requests: list[TaggingRequest] = []

@@ -1,0 +1,63 @@
+"""The command line: options in, one call, an exit code out.
+
+Exit codes: 0 all well, 1 the job failed, 2 wrong usage or configuration, 3 the job is done but an input file was
+broken or documents failed.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from llmner.config import load_config, tag_sets_by_language
+from llmner.errors import ConfigError, LlmnerError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Biomedical entity extraction with generative language models, at the scale of whole corpora."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    for name in ("ray", "ray.data"):  # our own lines tell how far the job is
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show an error of ours as one message with its hint and end with its exit code."""
+    try:
+        yield
+    except LlmnerError as e:
+        Console(stderr=True).print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2 if isinstance(e, ConfigError) else 1) from e
+
+
+@app.command()
+def extract(
+    inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or patterns; paths or URLs.")] = None,
+    output: Annotated[str | None, typer.Option(help="Data set to write to; a path or URL.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Job file (YAML); options override it.")] = None,
+    format: Annotated[str | None, typer.Option(help="auto, pubmed, jsonl or parquet.")] = None,
+    model: Annotated[str | None, typer.Option(help="Named model, Hugging Face id or path.")] = None,
+    tag_set: Annotated[list[str] | None, typer.Option(help="Tag set, by name or YAML file; repeatable.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Name of the batch; by default it follows from the inputs.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many documents.")] = None,
+) -> None:
+    """Extract the entities of documents into a Parquet data set.
+
+    The same command again goes on where it was cut off, and does nothing when all is done.
+    """
+    from llmner.extraction.job import run_job
+
+    given = {"inputs": inputs, "output": output, "format": format, "model": model, "batch": batch, "limit": limit}
+    overrides: dict[str, Any] = {key: value for key, value in given.items() if value not in (None, [])}
+    with errors_shown():
+        if tag_set:
+            overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set))
+        code = run_job(load_config(config, overrides), Console())
+    raise typer.Exit(code)
