@@ -122,13 +122,22 @@ def read_bytes(url: str) -> bytes | None:
 
 def list_names(url: str, suffix: str = "") -> list[str]:
     """Sorted names of the files right below a URL; none where there is no such folder."""
+    return [name for name in _entries(url, "file") if name.endswith(suffix)]
+
+
+def list_folders(url: str) -> list[str]:
+    """Sorted names of the folders right below a URL; none where there is no such folder."""
+    return _entries(url, "directory")
+
+
+def _entries(url: str, kind: str) -> list[str]:
     fs, path = file_system(url)
     try:
         entries = fs.ls(path, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    names = (posixpath.basename(e["name"]) for e in entries if e["type"] == "file" and e["name"] != path)
-    return sorted(n for n in names if n.endswith(suffix))
+    names = (e["name"].rstrip("/") for e in entries if e["type"] == kind)
+    return sorted(posixpath.basename(name) for name in names if name != path.rstrip("/"))
 
 
 def remove(url: str) -> None:

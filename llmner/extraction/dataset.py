@@ -135,9 +135,8 @@ class Dataset:
 
     def batches(self) -> list[Manifest]:
         """The committed batches, by name."""
-        fs, path = storage.file_system(storage.join(self.url, "batches"))
         with storage.access(self.url):
-            names = sorted(e["name"].rstrip("/").rpartition("/")[2] for e in fs.ls(path)) if fs.exists(path) else []
+            names = storage.list_folders(storage.join(self.url, "batches"))
         manifests = (self.batch(name).read_manifest() for name in names)
         return [m for m in manifests if m is not None]
 

@@ -65,7 +65,7 @@ class Monitor:
         self._started = self._started or time.monotonic()
         before = self._attempts.get(key, 0)
         self._attempts[key] = before + 1
-        self._progress.deaths += before > 0
+        self._progress.deaths += before > 0 and key.startswith("batch")  # a document's are its batch's, too
         return before, self._reason.get(key, "the worker process ended without a word")
 
     def explain(self, key: str, reason: str) -> None:

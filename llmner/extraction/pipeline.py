@@ -287,9 +287,8 @@ def _finish(batch: Batch, manifest: Manifest) -> None:
 def _checkpoint(batch: Batch, shapes: Fingerprint, selection: str) -> str:
     """URL of the checkpoint for exactly these settings and inputs; what others have left is removed."""
     name = f"{shapes.hash}-{selection}"
-    fs, path = storage.file_system(batch.checkpoints)
-    for entry in fs.ls(path, detail=False) if fs.exists(path) else []:
-        if (other := entry.rstrip("/").rpartition("/")[2]) != name:
+    for other in storage.list_folders(batch.checkpoints):
+        if other != name:
             logger.warning("batch %s: inputs have changed since a run that did not end, starting anew", batch.name)
             storage.remove(storage.join(batch.checkpoints, other))
     return storage.join(batch.checkpoints, name)

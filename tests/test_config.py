@@ -1,0 +1,79 @@
+"""Jobs from YAML, and what is in their fingerprint."""
+
+from pathlib import Path
+
+import pytest
+
+from llmner.config import fingerprint, load_config, tag_sets_by_language
+from llmner.errors import ConfigError
+from llmner.tagset import load_tag_set
+
+BASE = {"inputs": ["a.xml"], "output": "out"}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "job.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_options_override_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "inputs: [x.jsonl]\noutput: there\ntag: {actors: [2, 8], gpus: 1}\n")
+    config = load_config(path, {"output": "here", "limit": 5})
+    assert (config.inputs, config.output, config.limit) == (("x.jsonl",), "here", 5)
+    assert config.tag.actors == (2, 8)
+    assert config.model == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("inputs: [a]\noutput: o\nbatchsize: 3\n", "batchsize"),
+        ("inputs: [a]\noutput: o\ntag: {actor: 3}\n", r"tag\.actor"),
+        ("inputs: [a]\noutput: o\ntag: {actors: [4, 2]}\n", "the least number comes first"),
+        ("inputs: [a]\noutput: o\nlimit: 0\n", "limit"),
+        ("inputs: []\noutput: o\n", "inputs"),
+        ("inputs: [a]\n", "output"),
+        ("inputs: [a]\noutput: o\nbatch: ../x\n", "batch"),
+        ("- a\n- b\n", "mapping"),
+        ("inputs: [a\n", "not YAML"),
+    ],
+)
+def test_errors_name_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as e:
+        load_config(write(tmp_path, text), {})
+    assert "job.yaml" in str(e.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml", {})
+
+
+def test_a_tag_set_under_the_wrong_language() -> None:
+    with pytest.raises(ConfigError, match="cmeee_v2 is for zh"):
+        load_config(None, {**BASE, "tag_sets": {"en": ["cmeee_v2"]}}).load_tag_sets()
+
+
+def test_tag_sets_sort_themselves_by_language() -> None:
+    assert tag_sets_by_language(("genia", "cmeee_v2", "bc5cdr")) == {"en": ("genia", "bc5cdr"), "zh": ("cmeee_v2",)}
+    with pytest.raises(ConfigError, match="no tag set 'nonesuch'"):
+        tag_sets_by_language(("nonesuch",))
+
+
+def test_the_fingerprint_holds_what_shapes_answers() -> None:
+    en = {"en": (load_tag_set("bc5cdr"),)}
+    base = fingerprint({"model": "m"}, en, segmentation="1, at most 400")
+    assert base.hash == fingerprint({"model": "m"}, en, segmentation="1, at most 400").hash
+    others = [
+        fingerprint({"model": "n"}, en, segmentation="1, at most 400"),
+        fingerprint({"model": "m"}, en, segmentation="1, at most 300"),
+        fingerprint({"model": "m"}, {"en": (load_tag_set("genia"),)}, segmentation="1, at most 400"),
+    ]
+    assert len({base.hash, *(o.hash for o in others)}) == 4
+    assert others[1].difference(base.parts) == ["segmentation: 1, at most 400 -> 1, at most 300"]
+
+
+def test_the_sample_job_is_valid() -> None:
+    sample = Path(__file__).resolve().parents[1] / "configs" / "jobs" / "sample.yaml"
+    load_config(sample, {}).load_tag_sets()
