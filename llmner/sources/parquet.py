@@ -17,6 +17,7 @@ from llmner.sources.texts import MAX_TEXT
 
 SOURCE = "parquet"
 BATCH = 64  # rows decoded at once
+BUFFER = 8 * 1024 * 1024  # bytes of a column held at once; without it, a column of a whole row group
 
 
 def read_parquet(
@@ -39,7 +40,7 @@ def read_parquet(
     reader = RecordReader(SOURCE, source_file, "row", fields, max_text)
     number = 0
     try:
-        file = pq.ParquetFile(stream)
+        file = pq.ParquetFile(stream, buffer_size=BUFFER)
         existing = file.schema_arrow.names
         if missing := [name for name in fields.names if name not in existing]:
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"

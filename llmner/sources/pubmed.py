@@ -115,7 +115,7 @@ def _encoding(head: bytes, source_file: str) -> str | None:
     encoding = declared[1].decode("ascii", "replace") if declared else "utf-8"
     try:
         # Tags are looked for in the bytes, so they must be the bytes of ASCII.
-        readable = b"\0" not in head and b"<PMID>".decode(encoding) == "<PMID>"
+        readable = b"\0" not in head[:4] and b"<PMID>".decode(encoding) == "<PMID>"
     except (LookupError, UnicodeError):
         readable = False
     if not readable:
@@ -198,7 +198,7 @@ def _read_record(record: _Record, encoding: str | None, source_file: str, max_te
         else:
             yield from documents
             return
-    parts = _split(record)
+    parts = [] if isinstance(record.error, DocumentTooLargeError) else _split(record)
     if len(parts) > 1:
         for part in parts:
             yield from _read_record(part, encoding, source_file, max_text)
@@ -213,9 +213,9 @@ def _split(record: _Record) -> list[_Record]:
     begins = [tag for tag in _NEXT.finditer(record.data) if tag["record"]]
     if record.name != b"MedlineCitation":
         begins = [tag for tag in begins if tag["record"] != b"MedlineCitation"]
-    ends = [*(tag.start() for tag in begins[1:]), len(record.data)]
+    edges = [*(tag.start() for tag in begins), len(record.data)]
     parts = []
-    for begin, end in zip(begins, ends, strict=True):
+    for begin, end in zip(begins, edges[1:], strict=True):
         own_end = _END[begin["record"]].search(record.data, begin.end(), end)
         data = record.data[begin.start() : own_end.end() if own_end else end]
         error = record.error if end == len(record.data) and not own_end else None
@@ -339,13 +339,19 @@ def _year(article: etree._Element) -> int | None:
 
 def _place(record: _Record, source_file: str) -> str:
     """Where a record is, for messages."""
-    pmid = _PMID.search(record.data, 0, _HEAD)
+    pmid = _pmid(record)
     return f"{source_file}: {f'PMID {pmid[2].decode()}' if pmid else 'a record'} at byte {record.offset:,}"
+
+
+def _pmid(record: _Record) -> re.Match[bytes] | None:
+    """The PMID of a record that cannot be parsed: the first one, before the article and those that it cites."""
+    head = record.data[:_HEAD].partition(b"<Article")[0]
+    return _PMID.match(head, max(head.find(b"<PMID"), 0))
 
 
 def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
     """The document that stands for a record that cannot be read, under its own PMID where that can be found."""
-    pmid = _PMID.search(record.data, 0, _HEAD)
+    pmid = _pmid(record)
     version = pmid and _VERSION.search(pmid[1])
     name = source_file.rpartition("/")[2]
     return Document(
