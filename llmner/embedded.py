@@ -178,9 +178,7 @@ def _write_tokenizer(reader: Any, folder: Path) -> None:
     )
     tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
     control, user_defined = 3, 4
     tokenizer.add_special_tokens(
         [AddedToken(p, special=True, normalized=False) for p, k in zip(pieces, kinds, strict=True) if k == control]

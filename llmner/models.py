@@ -7,7 +7,6 @@ Invariant: weights are read as safetensors; nothing from storage is unpickled or
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,9 +90,7 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(
-    files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str | None = None
-) -> tuple[Any, Any]:
+def load(files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str | None = None) -> tuple[Any, Any]:
     """Load a causal model and its tokenizer; an adapter is merged into the weights.
 
     Args:
@@ -112,14 +109,10 @@ def load(
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    if "HF_HUB_OFFLINE" not in os.environ and Path(files.base).is_dir():
-        local = {"local_files_only": True}
-    else:
-        local = {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.base, **local)
+        tokenizer = AutoTokenizer.from_pretrained(files.base)
         model = AutoModelForCausalLM.from_pretrained(
-            files.base, dtype=dtype, attn_implementation=attention, use_safetensors=True, **local
+            files.base, dtype=dtype, attn_implementation=attention, use_safetensors=True
         )
         if files.adapter is not None:
             model = _merge(model, files.adapter)
@@ -162,5 +155,7 @@ def load_engine(
     if threads:
         torch.set_num_threads(threads)
     device = device or default_device()
-    loaded, tokenizer = load(find(model, adapter=adapter), dtype=default_dtype(device), device=device, attention=IMPLEMENTATION)
+    loaded, tokenizer = load(
+        find(model, adapter=adapter), dtype=default_dtype(device), device=device, attention=IMPLEMENTATION
+    )
     return LocalEngine(loaded, tokenizer, fingerprint=model_fingerprint(model, adapter=adapter))

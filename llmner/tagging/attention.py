@@ -25,9 +25,7 @@ IMPLEMENTATION = "llmner_packed"
 class Sequences(Protocol):
     """Says which packed tokens belong together."""
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
-    ) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
         """Attention of one layer.
 
         Args:
@@ -57,9 +55,8 @@ def _packed_attention(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """The attention function in transformers' form: ``(1, heads, tokens, head_width)`` in, tokens first out."""
-    out = sequences.attend(
-        module.layer_idx, *(x[0].transpose(0, 1) for x in (query, key, value)), scaling, sliding_window
-    )
+    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    out = sequences.attend(module.layer_idx, q, k, v, scaling, sliding_window)
     return out[None], None
 
 
@@ -112,6 +109,7 @@ class RowCache:
         self._row_of = self._slot_of = self._padded_at = torch.zeros(0, dtype=torch.long)
         self._rows = self._row_of
         self._length = self._seen = 0
+        self._as_kept = False  # whether a pass feeds all rows in the order in which they are kept
         self._masks: dict[int | None, Tensor] = {}
 
     def begin(self, rows: Sequence[int], starts: Sequence[int], counts: Sequence[int]) -> Tensor:
@@ -130,6 +128,7 @@ class RowCache:
         self._seen = max(s + c for s, c in zip(starts, counts, strict=True))
         self._grow(self._seen)
         self._rows = torch.tensor(rows, device=device)
+        self._as_kept = list(rows) == list(range(self._kept.shape[2]))
         repeats = torch.tensor(counts, device=device)
         index = torch.arange(len(rows), device=device).repeat_interleave(repeats)
         within = torch.cat([torch.arange(c, device=device) for c in counts])
@@ -139,14 +138,12 @@ class RowCache:
         self._masks = {}
         return self._slot_of[None]
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
-    ) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
         """See ``Sequences.attend``."""
         self._kept[0, layer, self._row_of, :, self._slot_of] = key
         self._kept[1, layer, self._row_of, :, self._slot_of] = value
         kept = self._kept[:, layer, :, :, : self._seen]
-        if len(self._rows) < kept.shape[1]:
+        if not self._as_kept:
             kept = kept[:, self._rows]
         padded = query.new_zeros(len(self._rows) * self._length, *query.shape[1:])
         padded[self._padded_at] = query
@@ -207,19 +204,17 @@ class SharedPrefix:
         prefix = torch.arange(self._prefix, device=self._within.device)
         return torch.cat([prefix, self._prefix + self._within])[None]
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None
-    ) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
         """See ``Sequences.attend``."""
         prefix_mask, row_mask = self._mask(window)
         n = self._prefix
         prefix_key, prefix_value = key[None, :n].transpose(1, 2), value[None, :n].transpose(1, 2)
         prefix_out = _attend(query[None, :n], prefix_key, prefix_value, prefix_mask, scale)
-        seen = (
+        seen_key, seen_value = (
             torch.cat([prefix.expand(self._rows, -1, -1, -1), self._pad(own[n:]).transpose(1, 2)], dim=2)
             for prefix, own in ((prefix_key, key), (prefix_value, value))
         )
-        out = _attend(self._pad(query[n:]), *seen, row_mask, scale)
+        out = _attend(self._pad(query[n:]), seen_key, seen_value, row_mask, scale)
         return torch.cat([prefix_out[0], out.reshape(-1, *query.shape[1:])[self._padded_at]])
 
     def _pad(self, packed: Tensor) -> Tensor:

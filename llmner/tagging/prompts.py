@@ -15,7 +15,8 @@ SUFFIX = "\nTags:\n"
 _TEMPLATES = {
     "en": "Copy the text once for each entity type that occurs in it, with its mentions in [brackets]."
     "\nTag set: {name}\nTypes:\n{types}\nText:\n",
-    "zh": "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。\nTag set: {name}\nTypes:\n{types}\nText:\n",
+    "zh": "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。"
+    "\nTag set: {name}\nTypes:\n{types}\nText:\n",
 }
 
 

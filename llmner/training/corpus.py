@@ -1,32 +1,18 @@
 """Annotated sentences as training examples, and examples as batches.
 
-A corpus is JSON lines, one sentence a line:
-``{"id", "text", "entities": [{"start", "end", "type"}]}`` with code point offsets, end exclusive.
-
 Invariant: an example's target is a sequence the grammar admits; mentions that cannot be written (crossing,
 off the unit edges) are left out and counted, never bent.
 """
 
-import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from llmner.errors import InputError
-from llmner.mentions import Mention
+from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """An annotated sentence."""
-
-    text: str
-    mentions: tuple[Mention, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +39,9 @@ class Example:
     decisions: tuple[Decision, ...]
 
 
-def read_sentences(path: Path, *, types: Iterable[str] | None = None) -> list[Sentence]:
-    """Read annotated sentences.
-
-    Args:
-        path: JSON lines.
-        types: Names of the types known; None takes any.
-
-    Raises:
-        InputError: A line is not a sentence, a span is not in its text or its type is not known.
-    """
-    known = None if types is None else set(types)
-    sentences = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{path}: {e}", hint="annotated sentences are JSON lines in UTF-8") from e
-    for number, line in enumerate(lines, 1):
-        try:
-            raw = json.loads(line)
-            mentions = tuple(Mention(e["start"], e["end"], e["type"]) for e in raw["entities"])
-            text = raw["text"]
-        except (ValueError, KeyError, TypeError) as e:
-            raise InputError(f"{path}, line {number}: not an annotated sentence: {e!r}") from e
-        for m in mentions:
-            if m.end > len(text) or (known is not None and m.type not in known):
-                raise InputError(f"{path}, line {number}: mention {m} is outside the text or of an unknown type")
-        sentences.append(Sentence(text, mentions))
-    return sentences
-
-
-def writable(sentence: Sentence, source: TokenisedText, tag_set: TagSet) -> tuple[dict[int, list[tuple[int, int]]], Counter]:
+def writable(
+    sentence: AnnotatedSentence, source: TokenisedText, tag_set: TagSet
+) -> tuple[dict[int, list[tuple[int, int]]], Counter]:
     """The mentions of a sentence as unit spans by type, as far as they can be written.
 
     Returns:
@@ -115,7 +73,11 @@ def writable(sentence: Sentence, source: TokenisedText, tag_set: TagSet) -> tupl
 
 
 def example(
-    tag_set: str, source: TokenisedText, spans: dict[int, list[tuple[int, int]]], vocabulary: Vocabulary, suffix: Sequence[int]
+    tag_set: str,
+    source: TokenisedText,
+    spans: dict[int, list[tuple[int, int]]],
+    vocabulary: Vocabulary,
+    suffix: Sequence[int],
 ) -> Example:
     """The training example of a sentence: its tokens, and the decisions in its tagged text."""
     target = write(source, spans, vocabulary)

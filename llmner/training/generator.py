@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from llmner import models
+from llmner.annotations import read_annotations
 from llmner.tagging.attention import IMPLEMENTATION, SharedPrefix
 from llmner.tagging.codec import Codec
 from llmner.tagset import TagSet, load_tag_set
-from llmner.training.corpus import Example, endless_batches, example, read_sentences, writable
+from llmner.training.corpus import Example, endless_batches, example, writable
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +206,7 @@ def _load_data(config: GeneratorTraining, codec: Codec) -> _Data:
     tag_sets: dict[str, TagSet] = {}
     for corpus in config.corpora:
         tag_set = tag_sets.setdefault(corpus.tag_set, load_tag_set(corpus.tag_set))
-        sentences = read_sentences(corpus.train, types=[t.name for t in tag_set.types])
+        sentences = read_annotations(corpus.train, types=[t.name for t in tag_set.types])
         rng = random.Random(config.seed)
         sentences = rng.sample(sentences, round(len(sentences) * corpus.share))
         left_out: Counter = Counter()
@@ -234,9 +235,7 @@ def _checkpoint(output: Path, model: Any, optimizer: torch.optim.Optimizer, step
 
     output.mkdir(parents=True, exist_ok=True)
     part = output / "checkpoint.pt.part"
-    torch.save(
-        {"step": step, "adapter": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict()}, part
-    )
+    torch.save({"step": step, "adapter": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict()}, part)
     os.replace(part, output / "checkpoint.pt")
     save_adapter(model, output / "adapter")
 

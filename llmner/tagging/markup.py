@@ -1,0 +1,193 @@
+"""Mentions to bracketed text and back: the format that people and other models read and write.
+
+One line a type that has mentions, ``label: sentence``, every mention in brackets, nested brackets for nested
+mentions. A sentence without mentions is the empty text.
+
+Invariant: ``parse(render(mentions))`` gives the mentions back, for any text and any mentions that nest. Reading
+a model's own answer never trusts it: spans are aligned with the source, a drifting copy is repaired where the
+alignment is unambiguous, whatever is dropped is counted, and no input raises.
+"""
+
+import difflib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from llmner.mentions import Match, Mention
+from llmner.tagging.prompts import line_head
+from llmner.tagging.units import shown
+from llmner.tagset import TagSet
+
+# Alignment takes time in the square of the length; no sentence is longer, so a longer line is lost, not slow.
+_LONGEST_ALIGNED = 5_000
+_QUOTES = str.maketrans("“”„‟«»‘’‚‛`´′″", "\"\"\"\"\"\"''''''''")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read from a tagged text.
+
+    Attributes:
+        mentions: Spans of the source, in order of start, then longest first; ``match`` says how each was found.
+        notes: What was dropped or repaired, by kind: ``unknown type``, ``no label``, ``unbalanced``, ``empty``,
+            ``repaired``, ``lost``.
+    """
+
+    mentions: tuple[Mention, ...]
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+def render(text: str, mentions: Iterable[Mention], tag_set: TagSet) -> str:
+    """Write mentions as tagged text.
+
+    Args:
+        text: The sentence.
+        mentions: Its mentions. Of two of one type that cross, the later cannot be written and is left out;
+            ``crossing`` finds it beforehand.
+        tag_set: The types, in the order of their lines.
+
+    Returns:
+        The lines, joined by newlines.
+    """
+    source = shown(text)
+    mentions = list(mentions)
+    left_out = set(crossing(mentions))
+    by_type: dict[str, set[tuple[int, int]]] = {}
+    for i, m in enumerate(mentions):
+        if i not in left_out:
+            by_type.setdefault(m.type, set()).add((m.start, m.end))
+    written = [t for t in tag_set.types if t.name in by_type]
+    return "\n".join(line_head(t.label) + _bracketed(source, by_type[t.name]) for t in written)
+
+
+def crossing(mentions: Sequence[Mention]) -> list[int]:
+    """Indices of the mentions that cross an earlier one of their type without nesting."""
+    result = []
+    written: dict[str, list[Mention]] = {}
+    for i in sorted(range(len(mentions)), key=lambda i: (mentions[i].start, -mentions[i].end)):
+        m = mentions[i]
+        others = written.setdefault(m.type, [])
+        if any(o.start < m.start < o.end < m.end for o in others):
+            result.append(i)
+        else:
+            others.append(m)
+    return result
+
+
+def _bracketed(source: str, spans: set[tuple[int, int]]) -> str:
+    opens = Counter(start for start, _ in spans)
+    closes = Counter(end for _, end in spans)
+    pieces = ["]" * closes[i] + "[" * opens[i] + source[i : i + 1] for i in range(len(source) + 1)]
+    return "".join(pieces)
+
+
+def parse(output: str, text: str, tag_set: TagSet) -> Reading:
+    """Read a tagged text.
+
+    Args:
+        output: What a model wrote, or ``render``.
+        text: The sentence it should repeat.
+        tag_set: The types whose labels may begin a line.
+
+    Returns:
+        The mentions found and an account of everything else. Never raises.
+    """
+    source = shown(text)
+    names = {t.label: t.name for t in tag_set.types}
+    notes: Counter[str] = Counter()
+    found: dict[tuple[int, int, str], Mention] = {}
+    for line in output.split("\n"):
+        if not line.strip():
+            continue
+        label, colon, rest = line.partition(":")
+        if not colon:
+            notes["no label"] += 1
+            continue
+        if label.strip() not in names:
+            notes["unknown type"] += 1
+            continue
+        copy, spans, unbalanced = _read_brackets(rest.removeprefix(" "))
+        notes["unbalanced"] += unbalanced
+        for mention in _align(copy, spans, source, names[label.strip()], notes):
+            key = (mention.start, mention.end, mention.type)
+            if key not in found or found[key].match != "exact":
+                found[key] = mention
+    mentions = sorted(found.values(), key=lambda m: (m.start, -m.end, m.type))
+    return Reading(tuple(mentions), +notes)
+
+
+def _read_brackets(line: str) -> tuple[str, list[tuple[int, int]], int]:
+    """Take the tags out of a line: the copy, the tagged spans in it, and the brackets that match none."""
+    copy: list[str] = []
+    opened: list[int] = []
+    spans: list[tuple[int, int]] = []
+    unbalanced = 0
+    for c in line:
+        if c == "[":
+            opened.append(len(copy))
+        elif c == "]" and opened:
+            spans.append((opened.pop(), len(copy)))
+        elif c == "]":
+            unbalanced += 1
+        else:
+            copy.append(c)
+    return "".join(copy), spans, unbalanced + len(opened)
+
+
+def _align(copy: str, spans: list[tuple[int, int]], source: str, type_: str, notes: Counter[str]) -> Iterable[Mention]:
+    """The spans of a copy as mentions of the source."""
+    blocks: list[tuple[int, int, int]] | None = None
+    for start, end in spans:
+        piece = copy[start:end]
+        start += len(piece) - len(piece.lstrip())
+        end -= len(piece) - len(piece.rstrip())
+        if start >= end:
+            notes["empty"] += 1
+        elif copy == source:
+            yield Mention(start, end, type_)
+        else:
+            if blocks is None:
+                blocks = _matching_blocks(copy, source)
+            shift = _unambiguous_shift(blocks, start, end, copy, source)
+            if shift is None:
+                notes["lost"] += 1
+            else:
+                notes["repaired"] += 1
+                yield replace(Mention(start, end, type_), start=start + shift, end=end + shift, match=_REPAIRED)
+
+
+_REPAIRED: Match = "repaired"
+
+
+def _matching_blocks(copy: str, source: str) -> list[tuple[int, int, int]]:
+    """Where copy and source run alike, but for case, width and kind of quote: ``(in copy, in source, length)``."""
+    if max(len(copy), len(source)) > _LONGEST_ALIGNED:
+        return []
+    matcher = difflib.SequenceMatcher(None, _folded(copy), _folded(source), autojunk=False)
+    return [(block.a, block.b, block.size) for block in matcher.get_matching_blocks()]
+
+
+def _folded(text: str) -> str:
+    """The text without case, width and kind of quote, one character for one."""
+    folded = []
+    for c in text.translate(_QUOTES):
+        f = unicodedata.normalize("NFKC", c).lower()
+        folded.append(f if len(f) == 1 else c)
+    return "".join(folded)
+
+
+def _unambiguous_shift(blocks: list[tuple[int, int, int]], start: int, end: int, copy: str, source: str) -> int | None:
+    """How far a span of the copy lies from its place in the source; None where that is not certain.
+
+    Certain means: the span lies in one block, and the text of that block occurs once in the source, or as often
+    in the copy as in the source, so that nothing repeated was dropped or added.
+    """
+    for in_copy, in_source, length in blocks:
+        if in_copy <= start and end <= in_copy + length:
+            block = _folded(source[in_source : in_source + length])
+            times = _folded(source).count(block)
+            if times == 1 or times == _folded(copy).count(block):
+                return in_source - in_copy
+            return None
+    return None

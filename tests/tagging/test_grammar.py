@@ -1,0 +1,115 @@
+"""Units and grammar: nothing of the text is lost, and every admitted sequence reads back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmner.annotations import AnnotatedSentence
+from llmner.mentions import Mention
+from llmner.tagging.engine import TaggingRequest
+from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
+from llmner.tagging.local_engine import mentions_of
+from llmner.tagging.units import UnitTokeniser, shown, split_units
+from llmner.tagset import EntityType, TagSet
+from llmner.training.corpus import example, writable
+
+TEXTS = st.text(
+    alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40
+)
+TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "ab", "b")))
+# Two tokens a character, so that boundaries inside units exist; all of them above the special tokens.
+TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
+VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
+
+
+@given(TEXTS)
+def test_units_are_the_text(text):
+    units = split_units(shown(text))
+    assert "".join(units) == shown(text)
+    assert len(shown(text)) == len(text)
+    assert all(units)
+    source = TOKENISER(text)
+    assert len(source.tokens) == 2 * len(text)
+    assert source.offsets[-1] == len(text)
+    assert [u for u in source.unit_at if u >= 0] == list(range(len(units) + 1))
+
+
+def test_units_break_where_mentions_do():
+    assert split_units("IL-2R α5β1, p53 and E. coli") == [
+        "IL", "-", "2", "R", " α", "5", "β", "1", ",", " p", "53", " and", " E", ".", " coli",
+    ]  # fmt: skip
+    assert split_units("急性 心梗HbA1c") == ["急", "性", " 心", "梗", "HbA", "1", "c"]
+    assert split_units("cafe\u0301  x") == ["cafe\u0301", " ", " x"]
+
+
+@st.composite
+def sentences(draw):
+    text = draw(TEXTS)
+    places = st.integers(0, len(text))
+    spans = draw(st.lists(st.tuples(places, places, st.sampled_from(["aa", "ab", "b"])), max_size=8))
+    return AnnotatedSentence(text, tuple(Mention(a, b, t) for a, b, t in spans if a < b))
+
+
+@given(sentences())
+def test_what_can_be_written_is_admitted_and_reads_back(sentence):
+    source = TOKENISER(sentence.text)
+    spans, left_out = writable(sentence, source, TAG_SET)
+    cursor = Cursor(source, VOCABULARY)
+    for token in write(source, spans, VOCABULARY):
+        assert token in cursor.allowed()
+        cursor.advance(token)
+    assert cursor.done
+    read = mentions_of(cursor.tags, source, TaggingRequest(sentence.text, TAG_SET))
+    # Mentions that differ only in white space at their edges are one.
+    assert len(read) <= len({(m.start, m.end, m.type) for m in sentence.mentions})
+    assert len(set(sentence.mentions)) - len(read) <= sum(left_out.values()) + _same_but_for_space(sentence)
+
+
+def _same_but_for_space(sentence: AnnotatedSentence) -> int:
+    trimmed = set()
+    for m in set(sentence.mentions):
+        piece = sentence.text[m.start : m.end]
+        start = m.start + len(piece) - len(piece.lstrip())
+        trimmed.add((start, start + len(piece.strip()), m.type))
+    return len(set(sentence.mentions)) - len(trimmed)
+
+
+@given(TEXTS, st.lists(st.integers(0, 11), max_size=400))
+def test_any_walk_through_the_grammar_ends_in_balanced_tags(text, choices):
+    source = TOKENISER(text)
+    cursor = Cursor(source, VOCABULARY)
+    written = []
+    steps = iter(choices)
+    while not cursor.done:
+        allowed = cursor.allowed()
+        assert len(set(allowed)) == len(allowed) > 0
+        token = allowed[next(steps, 0) % len(allowed)]
+        drafted = cursor.draft(7)
+        twin = cursor.copy()
+        for t in drafted:  # a draft may always be written
+            assert t in twin.allowed()
+            twin.advance(t)
+        written.append(token)
+        cursor.advance(token)
+        assert len(written) < 20 * (len(text) + 5) * MAX_DEPTH
+    copied = [t for t in written if t >= 50]
+    lines = written.count(VOCABULARY.newline)
+    assert copied == list(source.tokens) * lines
+    depth = 0
+    for t in written:
+        depth += (t == VOCABULARY.open) - (t == VOCABULARY.close)
+        assert 0 <= depth <= MAX_DEPTH
+        assert depth == 0 or t != VOCABULARY.newline
+    for m in mentions_of(cursor.tags, source, TaggingRequest(text, TAG_SET)):
+        assert text[m.start : m.end].strip() == text[m.start : m.end] != ""
+
+
+def test_decisions_are_the_places_with_a_choice():
+    source = TOKENISER("ab c")
+    e = example("t", source, {1: [(0, 1)]}, VOCABULARY, (7,))
+    target = write(source, {1: [(0, 1)]}, VOCABULARY)
+    assert e.tokens == (*source.tokens, 7, *target[:-1])
+    chosen = [d.allowed[d.chosen] for d in e.decisions]
+    # line or end; which head; open; open again?; close; open?; line or end
+    assert chosen == [10, 12, 1, 199 - 2, 2, 132, 4][: len(chosen)]
+    for d in e.decisions:
+        assert [*e.tokens, 4][d.position + 1] == d.allowed[d.chosen]

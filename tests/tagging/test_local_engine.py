@@ -1,0 +1,164 @@
+"""Copy-speculative decoding against step-by-step decoding, on small random models in float32."""
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    Glm4Config,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+)
+
+from llmner.tagging.attention import IMPLEMENTATION
+from llmner.tagging.codec import Codec
+from llmner.tagging.engine import TaggingRequest
+from llmner.tagging.grammar import Cursor
+from llmner.tagging.local_engine import LocalEngine, mentions_of
+from llmner.tagset import EntityType, TagSet
+
+TAG_SET = TagSet(
+    "cells",
+    "en",
+    (
+        EntityType("cell_type", "cell_type", "A kind of cell."),
+        EntityType("cell_line", "cell_line", "Cells kept in culture."),
+        EntityType("DNA", "DNA", "A gene."),
+    ),
+)
+OTHER = TagSet("other", "zh", (EntityType("dis", "疾病", "疾病的名称。"),))
+SENTENCES = [
+    "Activation of CD28 in the cells.",
+    "HeLa",
+    "  [3H]thymidine fell by 12.5%;  T-cells died.",
+    "心肌梗死，HbA1c。",
+    "é́x 🧬 the many words " * 3,
+    " ",
+    "",
+]
+_COMMON = {
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.3,  # far from zero, so that a random model places tags here and there
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
+CONFIGS = {
+    "gemma3": lambda v: Gemma3TextConfig(
+        vocab_size=v,
+        sliding_window=24,
+        query_pre_attn_scalar=16,
+        layer_types=["sliding_attention", "full_attention"],
+        **_COMMON,
+    ),
+    "qwen3": lambda v: Qwen3Config(vocab_size=v, **_COMMON),
+    "glm4": lambda v: Glm4Config(vocab_size=v, **_COMMON),
+    "llama": lambda v: LlamaConfig(vocab_size=v, **_COMMON),
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A byte tokenizer that also knows a few longer pieces, so that units have one token or several."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = ["<bos>", "<eos>", *alphabet, "Ġt", "Ġth", "Ġthe", "ce", "ll", "cell"]
+    merges = [("Ġ", "t"), ("Ġt", "h"), ("Ġth", "e"), ("c", "e"), ("l", "l"), ("ce", "ll")]
+    inner = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, merges))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<bos>", eos_token="<eos>")
+
+
+def random_model(name: str, vocabulary: int, *, seed: int) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    config = CONFIGS[name](vocabulary)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
+
+
+@torch.inference_mode()
+def step_by_step(model: torch.nn.Module, codec: Codec, request: TaggingRequest) -> tuple[list[int], Cursor]:
+    """Greedy decoding under the grammar: the whole sequence anew for every token, all logits."""
+    source = codec.source(request.text)
+    cursor = Cursor(source, codec.vocabulary(request.tag_set))
+    tokens = [*codec.prefix(request.tag_set), *source.tokens, *codec.suffix]
+    written = []
+    while not cursor.done:
+        allowed = cursor.allowed()
+        logits = model(torch.tensor([tokens + written])).logits[0, -1, list(allowed)]
+        best = int(logits.argmax())
+        written.append(allowed[best])
+        cursor.advance(allowed[best], float(logits.softmax(0)[best]))
+        assert len(written) < 1000
+    return written, cursor
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_equals_step_by_step_decoding(name, tokenizer, monkeypatch):
+    """Token for token, with rows that share passes, two tag sets at once, and more sentences than rows."""
+    requests = [TaggingRequest(t, s) for t in SENTENCES for s in (TAG_SET, OTHER)]
+    model = random_model(name, len(tokenizer), seed=5)
+    codec = Codec(tokenizer)
+    expected = [step_by_step(model, codec, r) if r.text.strip() else ([], None) for r in requests]
+    assert sum(len(c.tags) for _, c in expected if c) > 10, "a random model that places no tags shows nothing"
+    model.set_attn_implementation(IMPLEMENTATION)
+    for draft in (1, 5, 50):
+        _check_equal(model, tokenizer, codec, requests, expected, draft, monkeypatch)
+
+
+def _check_equal(model, tokenizer, codec, requests, expected, draft, monkeypatch):
+
+    written: dict[Cursor, list[int]] = {}
+    advance = Cursor.advance
+    monkeypatch.setattr(
+        Cursor,
+        "advance",
+        lambda self, token, probability=1.0: (
+            written.setdefault(self, []).append(token),
+            advance(self, token, probability),
+        ),
+    )
+    engine = LocalEngine(model, tokenizer, fingerprint={}, rows=3, draft=draft)
+    results = engine.tag(requests)
+    monkeypatch.undo()
+
+    for request, result, (tokens, cursor) in zip(requests, results, expected, strict=True):
+        assert result.error is None
+        if cursor is None:
+            assert result.mentions == ()
+            continue
+        # The tags fix the whole token sequence: between them the grammar leaves only the copy.
+        want = mentions_of(cursor.tags, codec.source(request.text), request)
+        assert [(m.start, m.end, m.type) for m in result.mentions] == [(m.start, m.end, m.type) for m in want]
+        assert [m.score for m in result.mentions] == pytest.approx([m.score for m in want], abs=1e-4)
+        assert tokens in written.values()
+
+
+def test_spans_are_never_blank_and_lie_in_the_text(tokenizer):
+    model = random_model("llama", len(tokenizer), seed=2)
+    model.set_attn_implementation(IMPLEMENTATION)
+    engine = LocalEngine(model, tokenizer, fingerprint={}, rows=4)
+    for text, result in zip(SENTENCES, engine.tag([TaggingRequest(t, TAG_SET) for t in SENTENCES]), strict=True):
+        for m in result.mentions:
+            assert text[m.start : m.end] == text[m.start : m.end].strip() != ""
+            assert 0 < m.score <= 1
+
+
+def test_a_text_beyond_the_window_fails_alone(tokenizer):
+    model = random_model("llama", len(tokenizer), seed=2)
+    model.config.max_position_embeddings = 600
+    model.set_attn_implementation(IMPLEMENTATION)
+    engine = LocalEngine(model, tokenizer, fingerprint={}, rows=2)
+    short, long = engine.tag([TaggingRequest("HeLa", OTHER), TaggingRequest("word " * 300, OTHER)])
+    assert short.error is None
+    assert long.error is not None
+    assert "600 tokens" in str(long.error)
+    assert long.mentions == ()
