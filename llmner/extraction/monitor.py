@@ -11,6 +11,8 @@ from typing import Any
 
 import ray
 
+from llmner.errors import LlmnerError
+
 
 @dataclass
 class Progress:
@@ -50,6 +52,7 @@ class Monitor:
     _attempts: dict[str, int] = field(default_factory=dict)  # begun and not ended, by batch or document
     _reason: dict[str, str] = field(default_factory=dict)
     _given_up: int = 0
+    _error: LlmnerError | None = None
     _progress: Progress = field(default_factory=Progress)
     _started: float | None = None
 
@@ -83,6 +86,14 @@ class Monitor:
         self._attempts.pop(key, None)
         self._given_up += 1
         return self._given_up
+
+    def fail(self, error: LlmnerError) -> None:
+        """Leave word of an error that ends the job; the first is kept. Ray itself hands on only its text."""
+        self._error = self._error or error
+
+    def error(self) -> LlmnerError | None:
+        """The error that ended the job, if it is one of ours."""
+        return self._error
 
     def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
         """Count documents that are through."""
@@ -123,6 +134,10 @@ class RemoteAttempts:
         """As ``Monitor.give_up``."""
         count: int = ray.get(self._monitor.give_up.remote(key))
         return count
+
+    def fail(self, error: LlmnerError) -> None:
+        """As ``Monitor.fail``."""
+        ray.get(self._monitor.fail.remote(error))
 
     def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
         """As ``Monitor.add``, without waiting."""

@@ -178,8 +178,8 @@ def _run(
                     ray_remote_args={"num_cpus": cpus},
                 )
             )
-        except Exception as e:
-            raise _understood(e) from e
+        except ray.exceptions.RayError as e:
+            raise _understood(e, monitor) from e
     progress: Progress = ray.get(monitor.progress.remote())
     on_progress(progress)
     return progress
@@ -219,6 +219,9 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     )
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    for handler in logging.getLogger("ray.data").handlers:
+        if not isinstance(handler, logging.FileHandler):  # our own lines are enough; Ray's session keeps all in a file
+            handler.setLevel(logging.CRITICAL)
     with DataContext.current(context), warnings.catch_warnings():
         # The only way to bound restarts in the pinned version of Ray is announced to change in a later one.
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
@@ -246,19 +249,16 @@ def _watch(monitor: Any, on_progress: Callable[[Progress], None]) -> Iterator[No
         thread.join()
 
 
-def _understood(error: BaseException) -> LlmnerError:
-    """The error of ours that is at the root of one of Ray's, or one that says what ended the job."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, LlmnerError):
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return JobFailedError(f"the job ended early: {_last_line(error)}", hint="run the same command again to go on")
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _understood(error: ray.exceptions.RayError, monitor: Any) -> LlmnerError:
+    """The error of ours behind one of Ray's, or one with the line of Ray's message that says what happened."""
+    try:
+        ours: LlmnerError | None = ray.get(monitor.error.remote())
+    except ray.exceptions.RayError:  # the monitor's worker is what was lost
+        ours = None
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    telling = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    what = telling[-1] if telling else type(error).__name__
+    return ours or JobFailedError(f"the job ended early: {what}", hint="run the same command again to go on")
 
 
 def _already_done(batch: Batch, selection: str) -> Extracted | None:

@@ -13,6 +13,7 @@ import ray
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
+from llmner.errors import LlmnerError
 from llmner.extraction.commit import RECORD_BITS
 
 Read = Callable[[], Iterable[pa.Table]]
@@ -70,10 +71,14 @@ class _Numbered:
 
     def __call__(self) -> Iterator[pa.Table]:
         records = 0
-        for table in self._limited():
-            records += table.num_rows
-            yield table
-            self._report(records, finished=False)
+        try:
+            for table in self._limited():
+                records += table.num_rows
+                yield table
+                self._report(records, finished=False)
+        except LlmnerError as e:
+            ray.get(self._monitor.fail.remote(e))
+            raise
         ray.get(self._report(records, finished=True))
 
     def _limited(self) -> Iterator[pa.Table]:

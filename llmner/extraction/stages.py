@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 MAX_ATTEMPTS = 2  # attempts alone in the engine, after one among others, before a document fails
-MAX_GIVEN_UP = 5  # documents in a row that may fail so, before the fault is the engine's
+MAX_GIVEN_UP = 3  # documents in a row that may fail so, before the fault is the engine's
 
 
 class Attempts(Protocol):
@@ -44,6 +44,10 @@ class Attempts(Protocol):
 
     def give_up(self, key: str) -> int:
         """No more attempts; how many were given up in a row."""
+        ...
+
+    def fail(self, error: LlmnerError) -> None:
+        """Leave word of an error that ends the job."""
         ...
 
     def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
@@ -99,10 +103,14 @@ class TagStage:
         tag_sets: Mapping[str, Sequence[TagSet]],
         attempts: Attempts,
     ) -> None:
-        self._engine = engine_factory()
-        if self._engine.fingerprint != engine:
-            message = f"the worker's engine is {self._engine.fingerprint}, the data set is made with {dict(engine)}"
-            raise ModelError(message, hint="give all nodes the same models and the same version of llmner")
+        try:
+            self._engine = engine_factory()
+            if self._engine.fingerprint != engine:
+                message = f"the worker's engine is {self._engine.fingerprint}, the data set is made with {dict(engine)}"
+                raise ModelError(message, hint="give all nodes the same models and the same version of llmner")
+        except LlmnerError as e:
+            attempts.fail(e)
+            raise
         self._tag_sets = tag_sets
         self._attempts = attempts
 
@@ -133,7 +141,9 @@ class TagStage:
             return
         if self._attempts.give_up(key) > MAX_GIVEN_UP:
             message = f"workers die on {MAX_GIVEN_UP} documents in a row, the last time: {reason}"
-            raise ModelError(message, hint="see that the model runs at all on this machine")
+            error = ModelError(message, hint="see that the model runs at all on this machine")
+            self._attempts.fail(error)
+            raise error
         message = f"document {row['source_id']}: its worker died {1 + before} times while tagging it: {reason}"
         _fail(row, WorkerDiedError(message), stage="tag")
 

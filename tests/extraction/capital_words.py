@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
+from typing import ClassVar
 
 from llmner.config import JobConfig
 from llmner.errors import TaggingError
@@ -24,7 +26,7 @@ class CapitalWordsEngine:
     ``DEADLY`` kills the process. It is as slow as it is told to be.
     """
 
-    fingerprint = {"model": "capital words"}
+    fingerprint: ClassVar[dict[str, str]] = {"model": "capital words"}
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -45,7 +47,7 @@ class CapitalWordsEngine:
         types = request.tag_set.types
         words = list(WORD.finditer(request.text))
         mentions = [Mention(w.start(), w.end(), types[0].name, 0.123456) for w in words]
-        for a, b in zip(words, words[1:], strict=False):
+        for a, b in pairwise(words):
             if b.start() == a.end() + 1:
                 mentions.append(Mention(a.start(), b.end(), types[-1].name, 0.5))
         mentions.sort(key=lambda m: (m.start, -m.end))

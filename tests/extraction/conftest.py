@@ -43,7 +43,7 @@ def cluster(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
     import ray
 
     before = dict(os.environ)
-    os.environ.update(s3_environment)  # workers inherit it
+    os.environ.update(s3_environment, PYTHONPATH=str(Path(__file__).parent))  # workers inherit it
     ray.init(address="local", num_cpus=4, object_store_memory=300 << 20, include_dashboard=False, log_to_driver=False)
     os.environ.clear()
     os.environ.update(before)

@@ -26,8 +26,8 @@ def rows(numbers: list[int], *, file: int = 0, text: str = "Aspirin", rejected: 
         [Document("jsonl", str(i), f"f{file}", "" if error else text, error=error) for i in numbers]
     )
     mention = {
-        "start": 0, "end": len(text), "text": text, "type": "Chemical", "tag_set": "bc5cdr", "sentence": 0, "parent": None,
-        "generator_score": 0.5, "selector_score": None, "kept": True, "match": "exact",
+        "start": 0, "end": len(text), "text": text, "type": "Chemical", "tag_set": "bc5cdr",
+        "sentence": 0, "parent": None, "generator_score": 0.5, "selector_score": None, "kept": True, "match": "exact",
     }  # fmt: skip
     more = {"source_tokens": 1, "fed_tokens": 1, "run_id": "r"}
     finished = [
@@ -165,8 +165,8 @@ def test_mention_ids_differ_where_anything_differs() -> None:
 def manifest(dataset: Dataset, batch: str, names: list[str], **more: object) -> Manifest:
     files = [{"name": n, "rows": 1, "bytes": 1, "sha256": ""} for n in names]
     values = {
-        "schema_version": SCHEMA_VERSION, "batch": batch, "selection": "s", "fingerprint": "f", "inputs": [], "files": files,
-        "counts": {}, "tag_sets": {}, "started": "", "finished": "", "run_id": "", "versions": {},
+        "schema_version": SCHEMA_VERSION, "batch": batch, "selection": "s", "fingerprint": "f", "inputs": [],
+        "files": files, "counts": {}, "tag_sets": {}, "started": "", "finished": "", "run_id": "", "versions": {},
     }  # fmt: skip
     return Manifest.model_validate({**values, **more})
 
@@ -190,7 +190,7 @@ def test_readers_see_what_manifests_list_and_nothing_else(dataset: Dataset) -> N
     tables = list(read_documents(dataset.url))
     assert [t["source_id"].to_pylist() for t in tables] == [["0"], ["2"]]
     assert sum(t.num_rows for t in read_mentions(dataset.url)) == 2
-    assert list(read_documents(dataset.url, ["text"]))[0].column_names == ["text"]
+    assert next(read_documents(dataset.url, ["text"])).column_names == ["text"]
 
 
 def test_publishing_again_makes_good_what_is_missing(dataset: Dataset) -> None:
@@ -215,7 +215,7 @@ def test_an_unknown_major_version_is_refused(dataset: Dataset) -> None:
 
 def test_another_fingerprint_is_refused_with_the_difference(dataset: Dataset) -> None:
     dataset.ensure(fingerprint({"model": "m"}, TAG_SETS, segmentation="1"), TAG_SETS)
-    with pytest.raises(FingerprintMismatchError, match="engine.model: m -> n") as e:
+    with pytest.raises(FingerprintMismatchError, match=r"engine\.model: m -> n") as e:
         dataset.ensure(fingerprint({"model": "n"}, TAG_SETS, segmentation="1"), TAG_SETS)
     assert "segmentation" not in str(e.value)
 
