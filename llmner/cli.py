@@ -7,6 +7,7 @@ broken or documents failed.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from llmner.config import load_config, tag_sets_by_language
 from llmner.errors import ConfigError, LlmnerError
+from llmner.tagset import load_tag_set
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,3 +63,28 @@ def extract(
             overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set))
         code = run_job(load_config(config, overrides), Console())
     raise typer.Exit(code)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
+    tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],
+    model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
+    adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many sentences.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
+) -> None:
+    """Measure a model on annotated sentences: strict span and type precision, recall and F1."""
+    from llmner.annotations import read_annotations
+    from llmner.evaluation import evaluate as evaluation
+    from llmner.models import load_engine
+
+    with errors_shown():
+        types = load_tag_set(tag_set)
+        sentences = read_annotations(data, types=[t.name for t in types.types])[:limit]
+        if not sentences:
+            raise ConfigError(f"{data}: no sentences to measure on")
+        measured = evaluation.evaluate(load_engine(model, adapter=adapter), sentences, types)
+    Console().print(evaluation.table(measured, f"{data.name}, tag set {types.name}"))
+    if json is not None:
+        json.write_text(dumps(measured.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
