@@ -31,22 +31,16 @@ MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
 
-# Between records: the next one begins, a set begins or ends, or a record ends that never began.
+# Between records: the next one begins, a set begins or ends, a PMID is deleted (in DeleteCitation), or a record ends
+# that never began.
 _NEXT = re.compile(
-    rb"<(?:(?P<record>PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation|DeleteDocument)[\s/>]"
-    rb"|(?P<close>/?)\w{1,40}Set[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
+    rb"<(?:(?P<record>PubmedArticle|PubmedBookArticle|MedlineCitation)[\s/>]|(?P<close>/?)\w{1,40}Set[\s>]"
+    rb"|(?P<deleted>PMID)[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
 )
 # A record ends with the tag of its kind. If the end of the set comes first, that tag is missing.
 _ARTICLE_END = re.compile(rb"</Pubmed(?:Book)?Article(?P<set>Set)?\s{0,8}>")
 _CITATION_END = re.compile(rb"</MedlineCitation(?P<set>Set)?\s{0,8}>")
-_DELETION_END = re.compile(rb"</Delete(?:Citation|Document)(?P<set>Set)?\s{0,8}>")
-_END = {
-    b"PubmedArticle": _ARTICLE_END,
-    b"PubmedBookArticle": _ARTICLE_END,
-    b"MedlineCitation": _CITATION_END,
-    b"DeleteCitation": _DELETION_END,
-    b"DeleteDocument": _DELETION_END,
-}
+_END = {b"PubmedArticle": _ARTICLE_END, b"PubmedBookArticle": _ARTICLE_END, b"MedlineCitation": _CITATION_END}
 _SET_END = re.compile(rb"</\w{1,40}Set\s{0,8}>")
 
 _PMID = re.compile(rb"<PMID([^<>]{0,80})>\s{0,40}(\d{1,12})\s{0,40}</PMID")
@@ -133,6 +127,7 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
     name: bytes | None = None  # of the record that is being read; None between records
     known = opened = False  # whether this is PubMed XML at all; whether a set has begun and not ended
     skipping = False  # inside a record that is too large
+    deletions = 0
     for chunk in chunks:
         del buffer[:begin]
         base, scan, begin = base + begin, scan - begin, 0
@@ -159,12 +154,14 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
                 known, skipping = True, False
             else:
                 if tag["stray"] and not skipping:
-                    where = f"{source_file}: byte {base + tag.start()}"
-                    lost = MalformedRecordError(f"{where}: a record ends here that does not begin")
-                    yield _Record(b"", b"", base + tag.start(), lost)
+                    message = f"{source_file}: byte {base + tag.start():,}: a record ends here that does not begin"
+                    yield _Record(b"", b"", base + tag.start(), MalformedRecordError(message))
+                elif tag["deleted"]:
+                    deletions += not skipping
                 elif not tag["stray"]:
                     known, opened = True, not tag["close"]
                 begin = scan = tag.end()
+    logger.info("%s: %d deletions, which are no documents", source_file, deletions)
     hint = "fetch the file again"
     if name is not None:
         if set_end := _SET_END.search(buffer, begin):
@@ -186,9 +183,6 @@ def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record
 
 def _read_record(record: _Record, encoding: str | None, source_file: str, max_text: int) -> Iterator[Document]:
     """The documents of a record, or one with the error that it has."""
-    if record.name in (b"DeleteCitation", b"DeleteDocument"):
-        logger.info("%s: %d deletions, which are no documents", source_file, record.data.count(b"<PMID"))
-        return
     error = record.error
     if error is None:
         try:

@@ -232,6 +232,11 @@ def test_books_are_documents_and_deletions_are_not(caplog: pytest.LogCaptureFixt
     assert "2 deletions" in caplog.text
 
 
+def test_deletions_without_their_end_swallow_nothing() -> None:
+    xml = HEAD + "<DeleteCitation><PMID>8</PMID>" + article(1) + TAIL
+    assert outcome(read(xml)) == [("1", GOOD, None)]
+
+
 def test_the_layout_before_2017() -> None:
     xml = f"<?xml version='1.0'?><MedlineCitationSet>{citation(1)}\n{citation(2)}<DeleteCitation/></MedlineCitationSet>"
     assert outcome(read(xml)) == [("1", GOOD, None), ("2", GOOD, None)]

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,11 +118,31 @@ def test_s3(s3: S3) -> None:
     assert failure(list(read_file(file)), url).startswith("AccessError: ")
 
 
-def test_storage_that_fails_in_passing_raises(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    (file,) = find_files([s3.put("a.jsonl", b"{}")])
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(S3FileSystem, "retries", 1)
+class Overloaded(BaseHTTPRequestHandler):
+    """A store that answers each request with a server error."""
+
+    def do_GET(self) -> None:
+        self.send_error(503)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_storage_that_fails_in_passing_raises(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, answers: bool, name: str
+) -> None:
+    (file,) = find_files([s3.put(name, b"{}")])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Overloaded) as server:
+        Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port if answers else 9}")
+        monkeypatch.setattr(S3FileSystem, "retries", 1)
+        S3FileSystem.clear_instance_cache()  # an instance knows the endpoint that it was made with
+        with pytest.raises(StorageError) as e:
+            list(read_file(file))
+        server.shutdown()
     S3FileSystem.clear_instance_cache()
-    with pytest.raises(StorageError):
-        list(read_file(file))
-    S3FileSystem.clear_instance_cache()
+    assert e.value.retryable
