@@ -1,10 +1,12 @@
 """The built wheel is whole: installed apart and run from an empty folder, it finds all that it brings along."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.dataset
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -63,3 +65,15 @@ def test_command_line_starts(installed: Path, tmp_path: Path, command: list[str]
     as_script = run_installed(installed, tmp_path, sys.executable, str(installed / "bin" / "llmner"), *command)
     assert "extract" in as_module
     assert "extract" in as_script
+
+
+def test_extraction_needs_nothing_but_the_wheel(installed: Path, tmp_path: Path) -> None:
+    text = "Naloxone reversed the respiratory depression caused by morphine."
+    (tmp_path / "notes.jsonl").write_text(json.dumps({"id": "1", "text": text, "lang": "en"}) + "\n", encoding="utf-8")
+    run_installed(
+        installed, tmp_path, sys.executable, "-m", "llmner", "extract", "notes.jsonl", "--output", "out",
+        "--tag-set", "bc5cdr",
+    )  # fmt: skip
+    (row,) = pyarrow.dataset.dataset(tmp_path / "out" / "batches", exclude_invalid_files=True).to_table().to_pylist()
+    assert row["text"] == text
+    assert row["status"] in {"ok", "empty"}
