@@ -78,7 +78,6 @@ _BLANK = re.compile(r"\s+")
 
 # A place is judged by what stands to its left (a pattern that ends there) and to its right.
 _Rule = tuple[re.Pattern[str], re.Pattern[str]]
-_LOWER = "a-zα-ω"
 
 
 def _rules(*rules: tuple[str, str]) -> list[_Rule]:
@@ -96,7 +95,10 @@ _FALSE_ENDS = _rules(
     (r"[=<>≤≥~±+/-]\s*\d*\.", r"\d"),  # p = 0. 05
     (r"(?:^|[.?!:;]\s+)\(?(?:\d{1,2}|[ivx]+|[IVX]+|[a-z])[.)]", r""),  # an enumerator belongs to what it counts
 )
-_FALSE_CHINESE_ENDS = _rules((r"(?:^|[^\d.．=<>＝＜＞≤≥])\d{1,2}[.．]", r"\w"))  # 1.目的
+_FALSE_CHINESE_ENDS = _rules(
+    (r"(?:^|[^\d.．=<>＝＜＞≤≥])\d{1,2}[.．]", r"\w"),  # 1.目的
+    (r"(?:^|[\s，；。])[A-Z][.．]", r"\w"),  # ；B.肺
+)
 _GLUED_ENDS = _rules((r"[a-z]{3,}\.", r"[A-Z][a-z]*[\s,]"))  # a lost blank
 _MISSED_ENDS = _rules(
     (r"", r"[A-Z][A-Z &]{3,30}:"),  # RESULTS:
