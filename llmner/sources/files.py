@@ -104,8 +104,11 @@ def _expand(url: str, format: Format | Literal["auto"]) -> list[SourceFile]:
                 if (file_format := format_of(path) if format == "auto" else format) is None:
                     raise InputError(f"{url}: its name does not tell its format", hint="give the format by --format")
                 return [_source_file(fs, info, file_format)]
-            fs.ls(path)  # find() passes over a folder that it may not read
-            entries = list(fs.find(path, detail=True).values())
+            entries = [info, *fs.find(path, detail=True, withdirs=True).values()]
+            if isinstance(fs, LocalFileSystem):
+                for entry in entries:
+                    if entry["type"] == "directory":
+                        fs.ls(entry["name"])  # find() passes over a folder that it may not read
     files = []
     for info in entries:
         name = posixpath.basename(info["name"])

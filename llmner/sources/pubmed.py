@@ -47,7 +47,7 @@ _PMID = re.compile(rb"<PMID([^<>]{0,80})>\s{0,40}(\d{1,12})\s{0,40}</PMID")
 _VERSION = re.compile(rb"""Version=["'](\d{1,4})["']""")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _DATES = (("Journal", "JournalIssue", "PubDate"), ("ArticleDate",), ("Book", "PubDate"))
-_ENCODING = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([^"'>]+)["']""")
+_ENCODING = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*;)")
 _XML_ENTITIES = {"amp;", "lt;", "gt;", "quot;", "apos;"}
 _MATHML = b' xmlns:mml="http://www.w3.org/1998/Math/MathML"'

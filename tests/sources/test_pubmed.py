@@ -7,7 +7,7 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmner.documents import Document
@@ -314,6 +314,7 @@ def test_a_cut_file_gives_its_complete_records_and_an_error(cut: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(MIXED) - 1), st.integers(0, 255)), max_size=12))
+@example([(30, 0)])  # in the name of the encoding
 def test_damage_anywhere_never_raises_anything_else(damage: list[tuple[int, int]]) -> None:
     data = bytearray(MIXED)
     for place, byte in damage:

@@ -125,8 +125,9 @@ def test_a_folder_and_a_file_without_permission(folder: Path) -> None:
     (folder / "sub").chmod(0)
     (folder / "a.jsonl").chmod(0)
     try:
-        with pytest.raises(AccessError, match="no permission"):
-            find_files([str(folder / "sub")])
+        for unreadable in (folder / "sub", folder):  # a folder that holds one is not passed over either
+            with pytest.raises(AccessError, match="no permission"):
+                find_files([str(unreadable)])
         with pytest.raises(AccessError, match="no permission"):
             read(folder / "a.jsonl")
     finally:
