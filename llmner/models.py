@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmner import embedded
 from llmner.errors import ModelError
+from llmner.tagging.grammar import VERSION as GRAMMAR_VERSION
+from llmner.tagging.prompts import prompt_digest
 
 if TYPE_CHECKING:
     import torch
@@ -53,12 +55,21 @@ def find(model: str = EMBEDDED, *, adapter: str | None = None) -> ModelFiles:
     return ModelFiles(model, model, adapter)
 
 
-def model_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None) -> dict[str, str]:
-    """What the weights are: for each part a digest of its files, or id and revision for one on a hub."""
+def engine_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None) -> dict[str, str]:
+    """What shapes an engine's answers: weights, prompt and decoding. Loads no model.
+
+    A part of the model is told by a digest of its files, or by its id where it is on a hub.
+    """
     base = f"gguf sha256 {embedded.GGUF_SHA256}" if model == EMBEDDED else _identity(model)
     if model == EMBEDDED:
         adapter = adapter or str(_ADAPTER)
-    return {"model": model, "base": base, "adapter": _identity(adapter) if adapter else "none"}
+    return {
+        "model": model,
+        "base": base,
+        "adapter": _identity(adapter) if adapter else "none",
+        "prompt": prompt_digest(),
+        "decoding": f"greedy, grammar {GRAMMAR_VERSION}",
+    }
 
 
 def _identity(name: str) -> str:
@@ -158,4 +169,4 @@ def load_engine(
     loaded, tokenizer = load(
         find(model, adapter=adapter), dtype=default_dtype(device), device=device, attention=IMPLEMENTATION
     )
-    return LocalEngine(loaded, tokenizer, fingerprint=model_fingerprint(model, adapter=adapter))
+    return LocalEngine(loaded, tokenizer, fingerprint=engine_fingerprint(model, adapter=adapter))

@@ -15,10 +15,9 @@ from llmner.extraction.commit import STATUSES
 from llmner.extraction.dataset import Batch, Manifest
 from llmner.extraction.pipeline import Extracted, extract
 from llmner.extraction.progress import shown
-from llmner.models import load_engine, model_fingerprint
+from llmner.models import engine_fingerprint, load_engine
 from llmner.report.highlight import highlight_page
 from llmner.tagging.engine import Engine
-from llmner.tagging.prompts import prompt_digest
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +35,7 @@ def run_job(config: JobConfig, console: Console) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
-    engine = {**model_fingerprint(config.model, adapter=config.adapter), "prompt": prompt_digest()}
-    engine["decoding"] = "greedy, grammar 1"
+    engine = engine_fingerprint(config.model, adapter=config.adapter)
     with shown(console) as on_progress:
         factory = partial(_load, config.model, config.adapter, config.tag.threads)
         extracted = extract(config, factory, engine, on_progress=on_progress)

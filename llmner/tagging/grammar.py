@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from llmner.tagging.units import TokenisedText
 
+VERSION = 1  # raise it when the same model would write other tags
 MAX_DEPTH = 4  # nested mentions of one type; deeper ones do not occur in any of the corpora
 
 

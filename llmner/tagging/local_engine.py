@@ -25,7 +25,6 @@ from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor, Tag
-from llmner.tagging.prompts import prompt_digest
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
 
@@ -54,7 +53,7 @@ class LocalEngine:
     Args:
         model: A transformers causal model whose attention is ``attention.IMPLEMENTATION``.
         tokenizer: Its tokenizer.
-        fingerprint: What the weights are, see ``models.model_fingerprint``.
+        fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need
             fewer passes; see tests/benchmarks/decoding.py.
@@ -70,7 +69,7 @@ class LocalEngine:
         self._codec = Codec(tokenizer)
         self._rows = rows
         self._draft = draft
-        self._fingerprint = {**fingerprint, "prompt": prompt_digest(), "decoding": "greedy, grammar 1"}
+        self._fingerprint = fingerprint
         config = model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._cache = RowCache(

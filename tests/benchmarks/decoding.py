@@ -1,0 +1,113 @@
+"""The local engine against the method's own way of decoding, in one run.
+
+Baseline: transformers' ``generate``, one sentence at a time, greedy, no grammar, key-value cache on, the same
+weights and prompts. It is stopped after as many tokens as the tagged text that the engine wrote for the
+sentence has, because a model trained under the grammar need not stop by itself; so both write equally much.
+
+    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--json FILE]
+
+FOLDER holds the corpora as ``<corpus>/dev.jsonl``.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llmner import models
+from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.tagging.attention import IMPLEMENTATION
+from llmner.tagging.codec import Codec
+from llmner.tagging.engine import TaggingRequest, TaggingResult
+from llmner.tagging.grammar import write
+from llmner.tagging.local_engine import LocalEngine
+from llmner.tagset import load_tag_set
+from llmner.training.corpus import writable
+
+CORPORA = {"bc5cdr": "bc5cdr", "genia_raw": "genia", "cmeee_v2": "cmeee_v2"}
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of the corpora.")],
+    sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
+    drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "12",
+    adapter: Annotated[str | None, typer.Option(help="Another adapter than the embedded one.")] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
+) -> None:
+    """Measure source tokens a second of both, and the tokens fed for each source token."""
+    device = models.default_device()
+    model, tokenizer = models.load(
+        models.find(adapter=adapter), dtype=models.default_dtype(device), device=device, attention=IMPLEMENTATION
+    )
+    codec = Codec(tokenizer)
+    requests = []
+    for corpus, name in CORPORA.items():
+        tag_set = load_tag_set(name)
+        read = read_annotations(data / corpus / "dev.jsonl", types=[t.name for t in tag_set.types])
+        step = max(1, len(read) // (sentences // len(CORPORA)))
+        requests += [TaggingRequest(s.text, tag_set) for s in read[::step][: sentences // len(CORPORA)]]
+
+    rows: list[dict[str, Any]] = []
+    results: list[TaggingResult] = []
+    for draft in map(int, drafts.split(",")):
+        engine = LocalEngine(model, tokenizer, fingerprint={}, draft=draft)
+        engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
+        started = time.perf_counter()
+        answers = engine.tag(requests)
+        rows.append(_row(f"engine, draft {draft}", time.perf_counter() - started, answers))
+        results = results or answers
+
+    model.set_attn_implementation("sdpa")
+    started = time.perf_counter()
+    for request, result in zip(requests, results, strict=True):
+        _generate(model, codec, request, _written(codec, request, result))
+    baseline = _row("generate", time.perf_counter() - started, results)
+    baseline["fed tokens / source token"] = None
+    rows.append(baseline)
+
+    for row in rows:
+        row["times generate"] = round(row["source tokens/s"] / baseline["source tokens/s"], 1)
+    table = Table(title=f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}")
+    for column in rows[0]:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console(width=110).print(table)
+    if output is not None:
+        output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def _row(name: str, seconds: float, results: list[TaggingResult]) -> dict[str, Any]:
+    source = sum(r.source_tokens for r in results)
+    return {
+        "": name,
+        "seconds": round(seconds, 1),
+        "source tokens/s": round(source / seconds, 1),
+        "fed tokens / source token": round(sum(r.fed_tokens for r in results) / source, 2),
+    }
+
+
+def _written(codec: Codec, request: TaggingRequest, result: TaggingResult) -> int:
+    """Tokens of the tagged text with the mentions of a result."""
+    source = codec.source(request.text)
+    spans, _ = writable(AnnotatedSentence(request.text, result.mentions), source, request.tag_set)
+    return len(write(source, spans, codec.vocabulary(request.tag_set)))
+
+
+@torch.inference_mode()
+def _generate(model: Any, codec: Codec, request: TaggingRequest, tokens: int) -> None:
+    prompt = [*codec.prefix(request.tag_set), *codec.source(request.text).tokens, *codec.suffix]
+    ids = torch.tensor([prompt], device=model.device)
+    written = model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=tokens, max_new_tokens=tokens
+    )
+    assert written.shape[1] == len(prompt) + tokens
+
+
+if __name__ == "__main__":
+    typer.run(main)

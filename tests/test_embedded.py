@@ -1,0 +1,51 @@
+"""The embedded base model: prepared once, whole or not at all."""
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from llmner import embedded
+from llmner.errors import ModelError
+
+
+@pytest.mark.slow
+def test_two_processes_prepare_one_model_that_speaks(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMNER_CACHE", str(tmp_path))
+    code = "from llmner import embedded; print(embedded.prepare())"
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    folders = {p.communicate(timeout=280)[0].strip() for p in both}
+    assert [p.returncode for p in both] == [0, 0]
+    assert len(folders) == 1
+    assert folders == {str(folder) for folder in tmp_path.iterdir()}, "something is left beside the model"
+    folder = embedded.prepare()
+    assert str(folder) in folders
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "gemma3_text"
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    text = "Metformin [3H] 用于2型糖尿病。\n"
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+    assert len(tokenizer.encode("diabetes mellitus", add_special_tokens=False)) <= 4
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.tensor([[2, *tokenizer.encode("The opposite of hot is", add_special_tokens=False)]])
+    assert "cold" in tokenizer.decode(model.generate(ids, max_new_tokens=4, do_sample=False)[0])
+
+
+def test_missing_or_damaged_packages_are_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMNER_CACHE", str(tmp_path))
+    monkeypatch.setattr(embedded, "_PARTS", ["no-such-package-of-ours"])
+    with pytest.raises(ModelError, match="no-such-package-of-ours is not installed") as e:
+        embedded.prepare()
+    assert "pip install" in str(e.value)
+    assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr(embedded, "_PARTS", ["llmner"])  # an installed package without model parts
+    assert metadata.version("llmner")
+    with pytest.raises(ModelError, match="damaged: sha256"):
+        embedded.prepare()
+    assert list(tmp_path.iterdir()) == []
