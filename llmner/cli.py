@@ -5,6 +5,7 @@ broken or documents failed.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from json import dumps
@@ -18,6 +19,12 @@ from llmner.config import load_config, tag_sets_by_language
 from llmner.errors import ConfigError, LlmnerError
 from llmner.tagset import load_tag_set
 
+# Ray reads these when it is imported. It prints a page for each lost worker, which our own lines count.
+_QUIET_RAY = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^Task MapWorker|^A worker died or was killed",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -25,8 +32,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def main() -> None:
     """Biomedical entity extraction with generative language models, at the scale of whole corpora."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    for name in ("ray", "ray.data"):  # our own lines tell how far the job is
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for key, value in _QUIET_RAY.items():
+        os.environ.setdefault(key, value)
 
 
 @contextmanager

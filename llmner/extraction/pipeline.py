@@ -192,7 +192,7 @@ def _ray() -> Iterator[None]:
         yield
         return
     if "RAY_ADDRESS" in os.environ:
-        ray.init(logging_level=logging.WARNING)
+        ray.init(logging_level=logging.ERROR)
     else:
         ray.init(
             address="local",
@@ -200,7 +200,7 @@ def _ray() -> Iterator[None]:
             object_store_memory=1 << 30,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
         )
     try:
         yield

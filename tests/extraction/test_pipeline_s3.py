@@ -6,6 +6,7 @@ import boto3
 import pytest
 from capital_words import run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
+from s3fs import S3FileSystem
 
 from llmner.config import JobConfig
 from llmner.errors import AccessError
@@ -74,5 +75,7 @@ def test_no_credentials(bucket: str, corpus: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
+    S3FileSystem.clear_instance_cache()
     with pytest.raises(AccessError, match="redentials"):
         run(job(str(corpus), f"s3://{bucket}/other"))
+    S3FileSystem.clear_instance_cache()
