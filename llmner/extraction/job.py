@@ -37,7 +37,7 @@ def run_job(config: JobConfig, console: Console) -> int:
     """
     engine = engine_fingerprint(config.model, adapter=config.adapter)
     with shown(console) as on_progress:
-        factory = partial(_load, config.model, config.adapter, config.tag.threads)
+        factory = partial(load, config.model, config.adapter, config.tag.threads)
         extracted = extract(config, factory, engine, on_progress=on_progress)
     picture = _picture(config.output, extracted.batch, extracted.manifest)
     _say(console, extracted, picture)
@@ -45,7 +45,8 @@ def run_job(config: JobConfig, console: Console) -> int:
     return EXIT_INCOMPLETE if broken or extracted.manifest.counts["failed"] else 0
 
 
-def _load(model: str, adapter: str | None, threads: int | None) -> Engine:
+def load(model: str, adapter: str | None, threads: int | None) -> Engine:
+    """The engine of a worker, on all cores of its node if not told otherwise."""
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
     return load_engine(model, adapter=adapter, threads=threads or os.cpu_count())
 

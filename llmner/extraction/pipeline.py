@@ -104,7 +104,7 @@ def extract(
             run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
             checkpoint = _checkpoint(batch, shapes, selection)
             inputs = [Input(uri=f.url, size=f.size, version=f.revision) for f in files]
-            with _ray():
+            with own_ray():
                 tag_stage = (engine_factory, engine, tag_sets)
                 progress = _run(config, files, batch, checkpoint, run_id, tag_stage, on_progress)
             if not progress.complete:
@@ -161,7 +161,7 @@ def _run(
                 .map_batches(
                     TagStage,
                     fn_constructor_args=(*tag_stage, RemoteAttempts(monitor)),
-                    batch_size=None,
+                    batch_size=config.tag.documents,  # small files' blocks come together
                     batch_format="pyarrow",
                     compute=ActorPoolStrategy(min_size=config.tag.actors[0], max_size=config.tag.actors[1]),
                     num_cpus=config.tag.cpus * cpus,
@@ -186,7 +186,7 @@ def _run(
 
 
 @contextmanager
-def _ray() -> Iterator[None]:
+def own_ray() -> Iterator[None]:
     """Ray as it is, or that of RAY_ADDRESS as in a submitted job, or one of our own on this machine."""
     if ray.is_initialized():
         yield

@@ -1,0 +1,122 @@
+"""Jobs whose driver or workers are killed at random moments, and started again: the data set is the same."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from capital_words import run
+from corpora import documents, mentions, text, write_jsonl
+
+from llmner.config import JobConfig
+from llmner.errors import JobFailedError
+from llmner.extraction.dataset import Dataset
+
+pytestmark = pytest.mark.slow
+
+KILLS = 10
+DOCUMENTS = 160
+VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "Monitor")
+SECONDS = 0.04  # a sentence
+
+
+def job(corpus: Path, output: Path) -> JobConfig:
+    values = {"inputs": [str(corpus)], "output": str(output), "tag": {"documents": 8}, "documents_per_file": 10}
+    return JobConfig.model_validate(values)
+
+
+@pytest.fixture
+def inputs(corpus: Path) -> Path:
+    half = DOCUMENTS // 2
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(half)])
+    write_jsonl(corpus / "b.jsonl", [text(i) for i in range(half, DOCUMENTS)], first=half - 3)  # three keys repeat
+    return corpus
+
+
+def same_data_sets(one: Path, other: Path) -> bool:
+    same = documents(str(one)) == documents(str(other)) and mentions(str(one)) == mentions(str(other))
+    folders = [Path(Dataset(str(one)).batch(m.batch).documents) for m in Dataset(str(one)).batches()]
+    listed = {f.name for m in Dataset(str(one)).batches() for f in m.files}
+    return same and {p.name for folder in folders for p in folder.iterdir()} == listed
+
+
+@pytest.fixture
+def processes() -> Iterator[list[psutil.Process]]:
+    """Processes of killed drivers; those that do not end by themselves are ended."""
+    started: list[psutil.Process] = []
+    yield started
+    _, alive = psutil.wait_procs(started, timeout=20)
+    for process in alive:
+        process.kill()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("cluster")
+def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes: list[psutil.Process]) -> None:
+    run(job(inputs, tmp_path / "whole"))
+    config = job(inputs, tmp_path / "killed").model_dump_json()
+    program = [sys.executable, str(Path(__file__).with_name("capital_words.py")), config, str(SECONDS)]
+    rng = random.Random(7)
+    killed = 0
+    for limit in [*(rng.uniform(4, 14) for _ in range(KILLS)), 200]:
+        driver = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+        try:
+            driver.wait(limit)
+        except subprocess.TimeoutExpired:
+            processes += psutil.Process(driver.pid).children(recursive=True)
+            driver.send_signal(signal.SIGKILL)
+            driver.wait()
+            killed += 1
+        else:
+            assert driver.stderr is not None
+            assert driver.returncode == 0, driver.stderr.read()[-3000:]
+    assert killed >= KILLS // 2
+    assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
+    assert not list((tmp_path / "killed").glob(".checkpoints/*"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("cluster")
+def test_workers_killed_again_and_again(inputs: Path, tmp_path: Path) -> None:
+    run(job(inputs, tmp_path / "whole"))
+    rng = random.Random(11)
+    killed: list[str] = []
+    done = threading.Event()
+
+    def kill() -> None:
+        while len(killed) < KILLS and not done.wait(rng.uniform(0.8, 2.5)):
+            workers = [p for p in psutil.Process().children(recursive=True) if _works(p)]
+            if workers:
+                victim = rng.choice(workers)
+                killed.append(victim.name())
+                os.kill(victim.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        for _ in range(KILLS + 1):
+            try:
+                run(job(inputs, tmp_path / "killed"), SECONDS)
+                break
+            except JobFailedError:  # it was the monitor's worker, or a reading task's for the fourth time
+                time.sleep(0.5)
+    finally:
+        done.set()
+        killer.join()
+    assert len(killed) >= KILLS // 2
+    assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        title = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return title.startswith("ray::") and any(w in title for w in VICTIMS)
