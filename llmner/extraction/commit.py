@@ -101,6 +101,7 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
                 f"{records} records were read and {distinct} of them written to {documents}",
                 hint="nothing is committed; run the same command again",
             )
+        broken = {number: error for c in contents for number, error in c.broken.items()}
         keep = _last_of_each_key(contents)
         contents = list(pool.map(partial(_kept, documents), contents, keep))
     contents = [c for c in contents if c.file.rows]
@@ -110,7 +111,6 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
     counts["mentions"] = sum(c.mentions for c in contents)
     number = record >> RECORD_BITS
     by_input = [np.bincount(number[status == i], minlength=len(inputs)) for i in range(len(STATUSES))]
-    broken = {number: error for c in contents for number, error in c.broken.items()}
     counted = [
         i.model_copy(
             update={"counts": {s: int(by_input[k][n]) for k, s in enumerate(STATUSES)}, "error": broken.get(n)}
