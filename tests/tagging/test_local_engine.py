@@ -2,14 +2,7 @@
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma3TextConfig,
-    Glm4Config,
-    LlamaConfig,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-)
+from tiny_models import CONFIGS, random_model
 
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
@@ -37,51 +30,6 @@ SENTENCES = [
     " ",
     "",
 ]
-_COMMON = {
-    "hidden_size": 48,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "max_position_embeddings": 4096,
-    "initializer_range": 0.3,  # far from zero, so that a random model places tags here and there
-    "pad_token_id": 0,
-    "bos_token_id": 0,
-    "eos_token_id": 1,
-}
-CONFIGS = {
-    "gemma3": lambda v: Gemma3TextConfig(
-        vocab_size=v,
-        sliding_window=24,
-        query_pre_attn_scalar=16,
-        layer_types=["sliding_attention", "full_attention"],
-        **_COMMON,
-    ),
-    "qwen3": lambda v: Qwen3Config(vocab_size=v, **_COMMON),
-    "glm4": lambda v: Glm4Config(vocab_size=v, **_COMMON),
-    "llama": lambda v: LlamaConfig(vocab_size=v, **_COMMON),
-}
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerFast:
-    """A byte tokenizer that also knows a few longer pieces, so that units have one token or several."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pieces = ["<bos>", "<eos>", *alphabet, "Ġt", "Ġth", "Ġthe", "ce", "ll", "cell"]
-    merges = [("Ġ", "t"), ("Ġt", "h"), ("Ġth", "e"), ("c", "e"), ("l", "l"), ("ce", "ll")]
-    inner = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, merges))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    inner.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<bos>", eos_token="<eos>")
-
-
-def random_model(name: str, vocabulary: int, *, seed: int) -> torch.nn.Module:
-    torch.manual_seed(seed)
-    config = CONFIGS[name](vocabulary)
-    return AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
 
 
 @torch.inference_mode()
