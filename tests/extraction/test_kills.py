@@ -62,7 +62,7 @@ def entries(output: Path) -> set[str]:
     return {p.name for p in output.glob(".checkpoints/*/*/*.parquet") if "pending" not in p.name}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("cluster")
 def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes: list[psutil.Process]) -> None:
     run(job(inputs, tmp_path / "whole"))
@@ -96,7 +96,7 @@ def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes
     assert not list((tmp_path / "killed").glob(".checkpoints/*"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("cluster")
 def test_workers_killed_again_and_again(inputs: Path, tmp_path: Path) -> None:
     run(job(inputs, tmp_path / "whole"))
