@@ -39,7 +39,7 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
     except LlmnerError as e:
         if e.retryable:
             raise
-        yield Document(FILE_SOURCE, file.name, file.url, "", error=e)
+        yield Document(FILE_SOURCE, file.url, file.url, "", error=e)
 
 
 def _read(file: SourceFile, fields: FieldMap, max_text: int) -> Iterator[Document]:

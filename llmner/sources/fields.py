@@ -17,7 +17,7 @@ _INT32 = 2**31
 
 @dataclass(frozen=True, slots=True)
 class FieldMap:
-    """The name that each field of ours has in the records; None for one that they do not have.
+    """The name that each field of ours has in the records; None for our own name, in those records that have it.
 
     With a title the text of the document is title, one space, text. Without a language it goes by script.
     """
@@ -30,10 +30,15 @@ class FieldMap:
     version: str | None = None
 
     @property
-    def names(self) -> list[str]:
-        """The names of all fields that are read, each once."""
+    def required(self) -> list[str]:
+        """The names that a table must have as columns, each once."""
         names = (self.id, self.text, self.title, self.lang, self.year, self.version)
         return list(dict.fromkeys(n for n in names if n is not None))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all fields that are read where they are there, each once."""
+        return list(dict.fromkeys(getattr(self, f.name) or f.name for f in fields(self)))
 
 
 DEFAULT_FIELDS = FieldMap()
@@ -79,13 +84,13 @@ class RecordReader:
         identifier, version = None, 1
         try:
             identifier = _identifier(_required(record, names.id, place), names.id, place)
-            version = _integer(record.get(names.version)) or 1 if names.version else 1
-            title = _text(record.get(names.title), names.title, place) if names.title else ""
+            version = _integer(record.get(names.version or "version")) or 1
+            title = _text(record.get(names.title or "title"), names.title or "title", place)
             body = _text(_required(record, names.text, place), names.text, place)
             text = join_text(title, body, max_text=self.max_text, place=place)
         except InputError as e:
             return self.rejected(number, e, identifier=identifier, version=version)
-        lang = _language(record.get(names.lang)) if names.lang else None
+        lang = _language(record.get(names.lang or "lang"))
         return Document(
             self.source,
             identifier,
@@ -94,7 +99,7 @@ class RecordReader:
             version=version,
             title=title,
             lang=lang or language_of(text),
-            year=_integer(record.get(names.year)) if names.year else None,
+            year=_integer(record.get(names.year or "year")),
         )
 
     def rejected(self, number: int, error: InputError, *, identifier: str | None = None, version: int = 1) -> Document:

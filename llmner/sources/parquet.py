@@ -42,14 +42,15 @@ def read_parquet(
     try:
         file = pq.ParquetFile(stream, buffer_size=BUFFER)
         existing = file.schema_arrow.names
-        if missing := [name for name in fields.names if name not in existing]:
+        if missing := [name for name in fields.required if name not in existing]:
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"
             raise InputError(message, hint=f"its columns: {', '.join(existing)}; map them with fields")
-        for batch in file.iter_batches(batch_size=BATCH, columns=fields.names):
+        columns = [name for name in fields.names if name in existing]
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
             for row in range(batch.num_rows):
                 number += 1
                 try:
-                    record: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in fields.names}
+                    record: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in columns}
                 except UnicodeDecodeError as e:
                     message = f"{reader.place(number)}: not UTF-8: {e.reason}"
                     yield reader.rejected(number, MalformedRecordError(message))

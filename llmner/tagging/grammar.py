@@ -120,9 +120,12 @@ class Cursor:
     def draft(self, length: int) -> list[int]:
         """What follows if no more tags are placed on this line: at most ``length`` tokens of the sentence.
 
-        At a line's start nothing is drafted: which type comes next is for the model to say.
+        Inside a tag it is half as many, because mentions are short and what is drafted beyond their end is fed in
+        vain. At a line's start nothing is drafted: which type comes next is for the model to say.
         """
         source, start = self._source.tokens, self._position
+        if self._open:
+            length = (length + 1) // 2
         if self._head is None:
             tokens = list(source[start : start + length])
         elif self._head:

@@ -60,7 +60,7 @@ class LocalEngine:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, fingerprint: dict[str, str], rows: int = 32, draft: int = 12
+        self, model: Any, tokenizer: Any, *, fingerprint: dict[str, str], rows: int = 32, draft: int = 8
     ) -> None:
         self._decoder = model.get_decoder()
         self._embedding: Tensor = model.get_output_embeddings().weight

@@ -35,7 +35,7 @@ CORPORA = {"bc5cdr": "bc5cdr", "genia_raw": "genia", "cmeee_v2": "cmeee_v2"}
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the corpora.")],
     sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
-    drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "12",
+    drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
     adapter: Annotated[str | None, typer.Option(help="Another adapter than the embedded one.")] = None,
     output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
 ) -> None:

@@ -36,8 +36,11 @@ def neighbours(bad: bytes, fields: FieldMap = DEFAULT_FIELDS, **limits: int) -> 
 
 
 def test_the_default_fields() -> None:
-    assert read(line(id="a", text="Aspirin.", title="unmapped", year=1999)) == [
+    assert read(line(id="a", text="Aspirin.", heading="not ours")) == [
         Document(source="jsonl", source_id="a", source_file=FILE, text="Aspirin.")
+    ]
+    assert read(line(id="a", text="Aspirin.", title="A drug.", year=1999, version=2, lang="eng")) == [
+        Document("jsonl", "a", FILE, "A drug. Aspirin.", version=2, title="A drug.", lang="en", year=1999)
     ]
 
 

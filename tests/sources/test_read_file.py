@@ -39,7 +39,7 @@ def failure(documents: list[Document], file: Path | str, *, after: int = 0) -> s
     assert len(good) == after
     assert not any(d.error for d in good)
     assert last.error is not None
-    assert (last.source, last.source_id, last.source_file, last.text) == ("file", Path(file).name, str(file), "")
+    assert (last.source, last.source_id, last.source_file, last.text) == ("file", str(file), str(file), "")
     return f"{type(last.error).__name__}: {last.error}"
 
 
