@@ -6,8 +6,9 @@ broken or documents failed.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -95,3 +96,30 @@ def evaluate(
     Console().print(evaluation.table(measured, f"{data.name}, tag set {types.name}"))
     if json is not None:
         json.write_text(dumps(measured.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def convert(
+    inputs: Annotated[list[Path], typer.Argument(help="Files of an annotated corpus; for brat .ann files or folders.")],
+    format: Annotated[str, typer.Option(help="pubtator, bioc, bio, cmeee or brat.")],
+    output: Annotated[Path | None, typer.Option(help="File to write to; standard output by default.")] = None,
+    types: Annotated[str | None, typer.Option(help="Types to keep, comma between; A=B calls A B.")] = None,
+) -> None:
+    """Convert an annotated corpus to JSON lines, a sentence a line, for training and evaluation."""
+    from llmner.conversion import convert as conversion
+
+    with errors_shown():
+        names = None if types is None else dict(_renamed(name) for name in types.split(","))
+        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
+            account = conversion.convert(inputs, format, stream, types=names)
+    Console(stderr=True).print(conversion.table(account))
+    if account.broken or account.wrong:
+        raise typer.Exit(3)
+
+
+def _renamed(name: str) -> tuple[str, str]:
+    """A type's name in the corpus and ours, from ``A=B`` or ``A``."""
+    theirs, _, ours = (part.strip() for part in name.partition("="))
+    if not theirs:
+        raise ConfigError(f"types: {name!r} names no type", hint="for example Chemical,DiseaseClass=Disease")
+    return theirs, ours or theirs

@@ -14,6 +14,7 @@ HEAVY = ("torch", "ray", "transformers", "vllm")
 
 LIGHT_MODULES = [
     "llmner",
+    "llmner.conversion.convert",
     "llmner.documents",
     "llmner.errors",
     "llmner.evaluation.scoring",
