@@ -87,6 +87,9 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: floa
     return out.reshape(rows, heads, length, width).transpose(1, 2)
 
 
+_SHORT = 16  # tokens; rows that are fed more, new ones, are padded apart from those that are fed a draft
+
+
 class RowCache:
     """Keys and values of up to ``rows`` sequences, each at its own length.
 
@@ -106,11 +109,8 @@ class RowCache:
         self, rows: int, layers: int, key_value_heads: int, width: int, *, dtype: torch.dtype, device: torch.device
     ) -> None:
         self._kept = torch.zeros(2, layers, rows, key_value_heads, 0, width, dtype=dtype, device=device)
-        self._row_of = self._slot_of = self._padded_at = torch.zeros(0, dtype=torch.long)
-        self._rows = self._row_of
-        self._length = self._seen = 0
-        self._as_kept = False  # whether a pass feeds all rows in the order in which they are kept
-        self._masks: dict[int | None, Tensor] = {}
+        self._row_of = self._slot_of = torch.zeros(0, dtype=torch.long)  # of each token of the pass
+        self._groups: list[_Group] = []
 
     def begin(self, rows: Sequence[int], starts: Sequence[int], counts: Sequence[int]) -> Tensor:
         """Announce a pass.
@@ -124,32 +124,28 @@ class RowCache:
             The tokens' positions, ``(1, tokens)``.
         """
         device = self._kept.device
-        self._length = max(counts)
-        self._seen = max(s + c for s, c in zip(starts, counts, strict=True))
-        self._grow(self._seen)
-        self._rows = torch.tensor(rows, device=device)
-        self._as_kept = list(rows) == list(range(self._kept.shape[2]))
+        self._grow(max(s + c for s, c in zip(starts, counts, strict=True)))
         repeats = torch.tensor(counts, device=device)
         index = torch.arange(len(rows), device=device).repeat_interleave(repeats)
         within = torch.cat([torch.arange(c, device=device) for c in counts])
-        self._row_of = self._rows[index]
+        self._row_of = torch.tensor(rows, device=device)[index]
         self._slot_of = torch.tensor(starts, device=device)[index] + within
-        self._padded_at = index * self._length + within
-        self._masks = {}
+        is_short = (repeats <= _SHORT)[index]
+        self._groups = [
+            _Group(tokens, self._row_of[tokens], self._slot_of[tokens], within[tokens])
+            for tokens in (is_short.nonzero()[:, 0], (~is_short).nonzero()[:, 0])
+            if len(tokens)
+        ]
         return self._slot_of[None]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
         """See ``Sequences.attend``."""
         self._kept[0, layer, self._row_of, :, self._slot_of] = key
         self._kept[1, layer, self._row_of, :, self._slot_of] = value
-        kept = self._kept[:, layer, :, :, : self._seen]
-        if not self._as_kept:
-            kept = kept[:, self._rows]
-        padded = query.new_zeros(len(self._rows) * self._length, *query.shape[1:])
-        padded[self._padded_at] = query
-        padded = padded.view(len(self._rows), self._length, *query.shape[1:])
-        out = _attend(padded, kept[0], kept[1], self._mask(window), scale)
-        return out.reshape(-1, *query.shape[1:])[self._padded_at]
+        out = torch.empty_like(query)
+        for group in self._groups:
+            out[group.tokens] = group.attend(query[group.tokens], self._kept[:, layer], scale, window)
+        return out
 
     def copy_row(self, row: int, start: int, stop: int) -> Tensor:
         """A copy of a row's keys and values at places ``[start, stop)``."""
@@ -160,24 +156,60 @@ class RowCache:
         self._grow(kept.shape[3])
         self._kept[:, :, row, :, : kept.shape[3]] = kept
 
+    def _grow(self, seen: int) -> None:
+        have = self._kept.shape[4]
+        if seen > have:
+            room = max(seen, 2 * have, 256) - have
+            self._kept = torch.nn.functional.pad(self._kept, (0, 0, 0, room))
+
+
+class _Group:
+    """Rows of a pass that are padded to one length.
+
+    Where most rows up to the last one take part, the idle ones are padding, too: keys and values are then used
+    where they lie. Otherwise those of the rows are copied together.
+
+    Args:
+        tokens: Indices of the rows' tokens among the packed tokens of the pass.
+        row_of: Row of each of them.
+        slot_of: Place of each in its row.
+        within: Place of each among those fed to its row.
+    """
+
+    def __init__(self, tokens: Tensor, row_of: Tensor, slot_of: Tensor, within: Tensor) -> None:
+        self.tokens = tokens
+        rows, index = row_of.unique(return_inverse=True)
+        span = int(rows[-1]) + 1
+        self._in_place = span <= 2 * len(rows)
+        self._rows = slice(span) if self._in_place else rows
+        self._count = span if self._in_place else len(rows)
+        self._length = int(within.max()) + 1
+        self._seen = int(slot_of.max()) + 1
+        self._padded_at = (row_of if self._in_place else index) * self._length + within
+        self._slot_of = slot_of
+        self._masks: dict[int | None, Tensor] = {}
+
+    def attend(self, query: Tensor, kept: Tensor, scale: float, window: int | None) -> Tensor:
+        """Attention of the group's tokens, ``(tokens, heads, head_width)``, over a layer's keys and values."""
+        key, value = kept[:, self._rows, :, : self._seen]
+        padded = query.new_zeros(self._count * self._length, *query.shape[1:])
+        padded[self._padded_at] = query
+        padded = padded.view(self._count, self._length, *query.shape[1:])
+        out = _attend(padded, key, value, self._mask(window), scale)
+        return out.reshape(-1, *query.shape[1:])[self._padded_at]
+
     def _mask(self, window: int | None) -> Tensor:
         """Who sees whom: ``(rows, length, seen)``; padding sees slot 0, so that no row of scores is empty."""
         if window not in self._masks:
-            place = self._slot_of.new_zeros(len(self._rows) * self._length)
+            place = self._slot_of.new_zeros(self._count * self._length)
             place[self._padded_at] = self._slot_of
-            place = place.view(len(self._rows), self._length, 1)
+            place = place.view(self._count, self._length, 1)
             slots = torch.arange(self._seen, device=place.device)
             mask = slots <= place
             if window is not None:
                 mask &= slots > place - window
             self._masks[window] = mask
         return self._masks[window]
-
-    def _grow(self, seen: int) -> None:
-        have = self._kept.shape[4]
-        if seen > have:
-            room = max(seen, 2 * have, 256) - have
-            self._kept = torch.nn.functional.pad(self._kept, (0, 0, 0, room))
 
 
 class SharedPrefix:
