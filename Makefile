@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 run: $(INSTALLED)
-	$(BIN)/llmner extract configs/samples/pubmed_sample.xml configs/samples/cnki_sample.jsonl --output out/sample
+	$(BIN)/llmner extract --config configs/jobs/sample.yaml
 
 test: $(INSTALLED)
 	$(BIN)/pytest -m 'not vllm'
