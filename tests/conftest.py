@@ -1,8 +1,45 @@
 """What tests in several folders share; tiny_models.py lies beside it."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import tiny_models
+from moto.server import ThreadedMotoServer
 from transformers import PreTrainedTokenizerFast
+
+S3_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "tester",
+    "AWS_SECRET_ACCESS_KEY": "tester",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_MAX_ATTEMPTS": "2",
+}
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    """The environment that reaches an S3 server."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {**S3_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Ray on this machine, started once; its workers reach the S3 server and find the tests' engines."""
+    import ray
+
+    before = dict(os.environ)
+    os.environ.update(s3_environment, PYTHONPATH=str(Path(__file__).parent / "extraction"))  # workers inherit it
+    ray.init(address="local", num_cpus=4, object_store_memory=300 << 20, include_dashboard=False, log_to_driver=False)
+    os.environ.clear()
+    os.environ.update(before)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

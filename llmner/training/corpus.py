@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
-from llmner.tagging.units import TokenisedText
+from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
 
 
@@ -48,8 +48,9 @@ def writable(
         Spans by the type's index, and a count of what was left out by reason.
     """
     # A mention may begin at a unit or behind its leading space, and end where a unit ends.
-    begins = {o + s: u for u, o in enumerate(source.offsets[:-1]) for s in (0, 1) if not (s and source.blank[u])}
-    begins.update({o: u for u, o in enumerate(source.offsets[:-1])})
+    text = shown(sentence.text)
+    begins = {o + 1: u for u, o in enumerate(source.offsets[:-1]) if text[o] == " "}
+    begins |= {o: u for u, o in enumerate(source.offsets[:-1])}
     ends = {o: u for u, o in enumerate(source.offsets)}
     index = {t.name: i for i, t in enumerate(tag_set.types)}
     left_out: Counter = Counter()

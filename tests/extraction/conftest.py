@@ -1,30 +1,9 @@
-"""A Ray of the tests' own, whose workers can reach an S3 server over HTTP."""
+"""Buckets of the S3 server, and folders for inputs."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
-
-S3_ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "tester",
-    "AWS_SECRET_ACCESS_KEY": "tester",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_MAX_ATTEMPTS": "2",
-}
-
-
-@pytest.fixture(scope="session")
-def s3_environment() -> Iterator[dict[str, str]]:
-    """The environment that reaches an S3 server."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {**S3_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
-    server.stop()
 
 
 @pytest.fixture
@@ -35,20 +14,6 @@ def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, requ
     name = f"bucket-{abs(hash(request.node.nodeid)):x}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
-
-
-@pytest.fixture(scope="session")
-def cluster(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Ray on this machine, started once."""
-    import ray
-
-    before = dict(os.environ)
-    os.environ.update(s3_environment, PYTHONPATH=str(Path(__file__).parent))  # workers inherit it
-    ray.init(address="local", num_cpus=4, object_store_memory=300 << 20, include_dashboard=False, log_to_driver=False)
-    os.environ.clear()
-    os.environ.update(before)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,21 +70,6 @@ def test_fields_are_checked_at_once(files: list[SourceFile]) -> None:
 def test_nothing_secret_travels(files: list[SourceFile], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
     assert b"hush-hush" not in pickle.dumps(DocumentDatasource(files))
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray = pytest.importorskip("ray")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=100 << 20,
-        log_to_driver=False,
-        logging_level="WARNING",
-    )
-    yield
-    ray.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -1,6 +1,6 @@
 """Units and grammar: nothing of the text is lost, and every admitted sequence reads back."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmner.annotations import AnnotatedSentence
@@ -10,7 +10,8 @@ from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
 from llmner.tagging.local_engine import mentions_of
 from llmner.tagging.units import UnitTokeniser, shown, split_units
 from llmner.tagset import EntityType, TagSet
-from llmner.training.corpus import example, writable
+from llmner.training import corpus
+from llmner.training.corpus import writable
 
 TEXTS = st.text(
     alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40
@@ -50,6 +51,7 @@ def sentences(draw):
 
 
 @given(sentences())
+@example(AnnotatedSentence("00AA", (Mention(2, 4, "aa"), Mention(3, 4, "aa"))))
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     source = TOKENISER(sentence.text)
     spans, left_out = writable(sentence, source, TAG_SET)
@@ -105,7 +107,7 @@ def test_any_walk_through_the_grammar_ends_in_balanced_tags(text, choices):
 
 def test_decisions_are_the_places_with_a_choice():
     source = TOKENISER("ab c")
-    e = example("t", source, {1: [(0, 1)]}, VOCABULARY, (7,))
+    e = corpus.example("t", source, {1: [(0, 1)]}, VOCABULARY, (7,))
     target = write(source, {1: [(0, 1)]}, VOCABULARY)
     assert e.tokens == (*source.tokens, 7, *target[:-1])
     chosen = [d.allowed[d.chosen] for d in e.decisions]
