@@ -86,14 +86,16 @@ class LocalEngine:
     def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
         """See ``Engine.tag``."""
         results: list[TaggingResult | None] = [None] * len(requests)
-        # Longest first: the rows that are left at the end are short.
-        queue = sorted(range(len(requests)), key=lambda i: len(requests[i].text))
+        sources = [self._codec.source(r.text) for r in requests]
+        # The longest first, so that few are left alone at the end. More types make more lines.
+        work = [len(s.tokens) * (3 + len(r.tag_set.types)) for s, r in zip(sources, requests, strict=True)]
+        queue = sorted(range(len(requests)), key=work.__getitem__)
         active: dict[int, _Row] = {}
         while queue or active:
             for slot in range(self._rows):
                 if slot not in active and queue:
                     i = queue.pop()
-                    row = self._admit(i, requests[i], slot)
+                    row = self._admit(i, requests[i], sources[i], slot)
                     if isinstance(row, TaggingResult):
                         results[i] = row
                     else:
@@ -115,9 +117,8 @@ class LocalEngine:
                     del active[slot]
         return [r for r in results if r is not None]
 
-    def _admit(self, index: int, request: TaggingRequest, slot: int) -> _Row | TaggingResult:
+    def _admit(self, index: int, request: TaggingRequest, source: TokenisedText, slot: int) -> _Row | TaggingResult:
         """Begin a row with the kept prefix; a text without a unit to tag is answered at once."""
-        source = self._codec.source(request.text)
         if all(source.blank):
             return TaggingResult()
         prefix = self._prefix(request.tag_set, slot)
