@@ -36,6 +36,12 @@ class Mention:
             raise ValueError(f"not a span: [{self.start}, {self.end})")
 
 
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the white space at its edges; its end is not behind its start where nothing is left."""
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
+
+
 MENTION_STRUCT = pa.struct(
     [
         pa.field("start", pa.int32(), nullable=False),

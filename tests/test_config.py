@@ -76,4 +76,4 @@ def test_the_fingerprint_holds_what_shapes_answers() -> None:
 
 def test_the_sample_job_is_valid() -> None:
     sample = Path(__file__).resolve().parents[1] / "configs" / "jobs" / "sample.yaml"
-    load_config(sample, {}).load_tag_sets()
+    assert load_config(sample, {}).load_tag_sets().keys() == {"en", "zh"}

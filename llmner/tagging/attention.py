@@ -147,9 +147,9 @@ class RowCache:
             out[group.tokens] = group.attend(query[group.tokens], self._kept[:, layer], scale, window)
         return out
 
-    def copy_row(self, row: int, start: int, stop: int) -> Tensor:
-        """A copy of a row's keys and values at places ``[start, stop)``."""
-        return self._kept[:, :, row, :, start:stop].clone()
+    def copy_row(self, row: int, length: int) -> Tensor:
+        """A copy of the keys and values of a row's first tokens."""
+        return self._kept[:, :, row, :, :length].clone()
 
     def paste_row(self, row: int, kept: Tensor) -> None:
         """Begin a row with copied keys and values."""

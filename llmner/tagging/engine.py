@@ -5,7 +5,7 @@ and never loses its neighbours. An engine that is broken itself raises, so that 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from llmner.errors import LlmnerError
@@ -29,14 +29,12 @@ class TaggingResult:
         mentions: Spans in code points of the request's text, in order of start, then longest first.
         source_tokens: Tokens of the sentence itself.
         fed_tokens: Tokens the model was fed for it, kept prompt prefix not counted.
-        output: The tagged text as written, for people.
         error: Why there is no answer; then there are no mentions.
     """
 
     mentions: tuple[Mention, ...] = ()
     source_tokens: int = 0
     fed_tokens: int = 0
-    output: str = field(default="", repr=False)
     error: LlmnerError | None = None
 
 

@@ -10,7 +10,6 @@ Invariant: the result is what greedy decoding under the grammar gives one token 
 depend on which sentences share a pass (up to the rounding of matrix products).
 """
 
-import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,15 +19,13 @@ import torch
 from torch import Tensor
 
 from llmner.errors import LlmnerError, TaggingError
-from llmner.mentions import Mention
+from llmner.mentions import Mention, trimmed
 from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor, Tag
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
-
-logger = logging.getLogger(__name__)
 
 _PREFIXES_KEPT = 16
 
@@ -132,7 +129,7 @@ class LocalEngine:
         if tokens not in self._prefixes:
             cache = self._cache
             self._forward(torch.tensor([tokens]), cache.begin([slot], [0], [len(tokens)]))
-            self._prefixes[tokens] = cache.copy_row(slot, 0, len(tokens))
+            self._prefixes[tokens] = cache.copy_row(slot, len(tokens))
             if len(self._prefixes) > _PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
         self._prefixes.move_to_end(tokens)
@@ -226,10 +223,7 @@ def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequ
     """
     found: dict[tuple[int, int, str], Mention] = {}
     for tag in tags:
-        start, end = source.offsets[tag.first], source.offsets[tag.last]
-        piece = request.text[start:end]
-        start += len(piece) - len(piece.lstrip())
-        end -= len(piece) - len(piece.rstrip())
+        start, end = trimmed(request.text, source.offsets[tag.first], source.offsets[tag.last])
         if start >= end:
             continue
         mention = Mention(start, end, request.tag_set.types[tag.type].name, tag.score)

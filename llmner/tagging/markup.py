@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from llmner.mentions import Match, Mention
+from llmner.mentions import Match, Mention, trimmed
 from llmner.tagging.prompts import line_head
 from llmner.tagging.units import shown
 from llmner.tagset import TagSet
@@ -139,9 +139,7 @@ def _align(copy: str, spans: list[tuple[int, int]], source: str, type_: str, not
     """The spans of a copy as mentions of the source."""
     blocks: list[tuple[int, int, int]] | None = None
     for start, end in spans:
-        piece = copy[start:end]
-        start += len(piece) - len(piece.lstrip())
-        end -= len(piece) - len(piece.rstrip())
+        start, end = trimmed(copy, start, end)
         if start >= end:
             notes["empty"] += 1
         elif copy == source:
