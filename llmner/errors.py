@@ -101,6 +101,9 @@ class JobFailedError(LlmnerError):
     retryable = True
 
 
+STORAGE_FAILED = "storage failed"  # in every message of StorageError: Ray knows by it what to try again
+
+
 class StorageError(LlmnerError):
     """Storage that failed in passing: a timeout, a server error."""
 

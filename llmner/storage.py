@@ -17,7 +17,7 @@ import pyarrow.fs
 from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
 
-from llmner.errors import AccessError, StorageError
+from llmner.errors import STORAGE_FAILED, AccessError, StorageError
 
 
 def absolute_url(url: str) -> str:
@@ -70,14 +70,14 @@ def access(url: str) -> Iterator[None]:
     except OSError as e:
         if e.errno in (errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
             raise AccessError(f"{url}: cannot be written: {e}", hint="choose another place") from e
-        raise StorageError(f"{url}: storage failed: {e}", hint="run the same command again") from e
+        raise StorageError(f"{url}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
     except Exception as e:
-        # botocore's errors share no base class with Python's own; all others pass.
-        if type(e).__module__.partition(".")[0] not in ("botocore", "aiobotocore"):
+        # The errors of these share no base class with Python's own; all others pass.
+        if type(e).__module__.partition(".")[0] not in ("botocore", "aiobotocore", "aiohttp"):
             raise
         if "redential" in type(e).__name__:
             raise AccessError(f"{url}: {e}", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from e
-        raise StorageError(f"{url}: storage failed: {e}", hint="run the same command again") from e
+        raise StorageError(f"{url}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
 
 
 def write_whole(url: str, content: bytes) -> None:

@@ -28,7 +28,7 @@ from ray.data.checkpoint import CheckpointConfig
 from llmner import __version__, storage
 from llmner.config import Fingerprint, JobConfig, fingerprint
 from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION
-from llmner.errors import CountMismatchError, DatasetError, JobFailedError, LlmnerError
+from llmner.errors import STORAGE_FAILED, CountMismatchError, DatasetError, JobFailedError, LlmnerError
 from llmner.extraction import commit, publish
 from llmner.extraction.dataset import Batch, Dataset, Input, Manifest
 from llmner.extraction.monitor import Monitor, Progress, RemoteAttempts
@@ -49,6 +49,7 @@ EngineFactory = Callable[[], Engine]
 MAX_RESTARTS = 1000
 MAX_TASK_RETRIES = 100
 MIN_CPUS = 4  # logical CPUs that reading, filtering, tagging and writing need side by side
+STORAGE_RETRIES = 3  # of a read that storage failed in passing, with growing pauses; drivers have retries of their own
 REPORT_SECONDS = 1.0
 
 
@@ -217,6 +218,8 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     context.checkpoint_config = CheckpointConfig(
         id_column="record", checkpoint_path=path, override_filesystem=file_system, delete_checkpoint_on_success=False
     )
+    context.retried_map_errors = [STORAGE_FAILED]
+    context.max_map_retries = STORAGE_RETRIES
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:

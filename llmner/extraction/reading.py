@@ -77,7 +77,8 @@ class _Numbered:
                 yield table
                 self._report(records, finished=False)
         except LlmnerError as e:
-            ray.get(self._monitor.fail.remote(e))
+            if not e.retryable:  # Ray tries such a task again
+                ray.get(self._monitor.fail.remote(e))
             raise
         ray.get(self._report(records, finished=True))
 

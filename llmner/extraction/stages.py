@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -103,8 +104,11 @@ class TagStage:
         tag_sets: Mapping[str, Sequence[TagSet]],
         attempts: Attempts,
     ) -> None:
+        # Ray makes and calls a stage in different threads. OpenMP has a pool of threads for each caller, and once they
+        # outnumber the cores it puts them to sleep at every barrier: a quarter of the speed. One caller, one pool.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         try:
-            self._engine = engine_factory()
+            self._engine = self._thread.submit(engine_factory).result()
             if self._engine.fingerprint != engine:
                 message = f"the worker's engine is {self._engine.fingerprint}, the data set is made with {dict(engine)}"
                 raise ModelError(message, hint="give all nodes the same models and the same version of llmner")
@@ -167,7 +171,7 @@ class TagStage:
 
     def _run_engine(self, requests: Sequence[TaggingRequest], key: str) -> list[TaggingResult]:
         try:
-            results = self._engine.tag(requests)
+            results = self._thread.submit(self._engine.tag, requests).result()
             if len(results) != len(requests):
                 raise RuntimeError(f"the engine gave {len(results)} results for {len(requests)} requests")
         except Exception as e:

@@ -4,6 +4,10 @@ import gzip
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +23,7 @@ from llmner.errors import (
     DatasetError,
     FingerprintMismatchError,
     InputNotFoundError,
+    JobFailedError,
     ModelError,
 )
 from llmner.extraction.dataset import Dataset
@@ -222,6 +227,59 @@ def test_broken_inputs_are_named_and_lose_nothing_else(corpus: Path, tmp_path: P
             assert row["error_class"]
             assert row["error_stage"] == "read"
             assert row["source_file"].rpartition("/")[2] in row["error_message"]
+
+
+@contextmanager
+def http_server(content: bytes, *, failures: int) -> Iterator[tuple[str, list[str]]]:
+    """Serves one file; so many requests for its content fail. Gives the URL, and the answers so far."""
+    answers: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer()
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            if not self.path.endswith("a.jsonl"):
+                self.send_error(404)
+            elif self.command == "GET" and len(answers) < failures:
+                answers.append("failed")
+                self.send_error(500)
+            else:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if self.command == "GET":
+                    answers.append("served")
+                    self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/a.jsonl", answers
+        server.shutdown()
+        thread.join()
+
+
+def test_a_read_that_storage_fails_in_passing_is_tried_again(corpus: Path, tmp_path: Path) -> None:
+    content = write_jsonl(corpus / "a.jsonl", [text(i) for i in range(10)]).read_bytes()
+    with http_server(content, failures=2) as (url, answers):
+        result = run(job(url, output=tmp_path / "out"))
+    assert answers[:3] == ["failed", "failed", "served"]
+    assert result.manifest.counts["documents"] == 10
+
+
+def test_storage_that_goes_on_failing_ends_the_job_and_says_so(corpus: Path, tmp_path: Path) -> None:
+    said = pytest.raises(JobFailedError, match=r"a\.jsonl: storage failed: 500.*run the same command again")
+    with http_server(b"{}", failures=1000) as (url, answers), said:
+        run(job(url, output=tmp_path / "out"))
+    assert set(answers) == {"failed"}
+    assert Dataset(str(tmp_path / "out")).batches() == []
 
 
 def test_a_missing_input_is_an_error_before_anything_is_written(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Stages on batches, with a real segmentation and an engine that needs no model."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 import pytest
 from capital_words import CapitalWordsEngine
@@ -114,6 +117,27 @@ def test_a_batch_is_one_call_of_the_engine() -> None:
     segmented = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"One {i}. Two.", id=i) for i in range(20))))
     stages(engine)(segmented)
     assert engine.calls == 1
+
+
+def test_the_engine_is_made_and_called_in_one_thread_whatever_threads_call_the_stage() -> None:
+    threads = []
+
+    class Noting(CapitalWordsEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            threads.append(threading.get_ident())
+
+        def tag(self, requests):
+            threads.append(threading.get_ident())
+            return super().tag(requests)
+
+    segmented = SegmentStage(max_length=400, run_id="r")(batch(document("Aspirin was given.")))
+    with ThreadPoolExecutor() as one, ThreadPoolExecutor() as other:
+        stage = one.submit(TagStage, Noting, Noting.fingerprint, TAG_SETS, Monitor()).result()
+        for pool in (one, other):
+            pool.submit(stage, segmented).result()
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
 
 
 def test_an_engine_that_is_not_the_data_sets_is_refused() -> None:
