@@ -17,6 +17,7 @@ LIGHT_MODULES = [
     "llmner.conversion.convert",
     "llmner.documents",
     "llmner.errors",
+    "llmner.evaluation.bootstrap",
     "llmner.evaluation.scoring",
     "llmner.mentions",
     "llmner.segmentation",

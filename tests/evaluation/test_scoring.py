@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.evaluation.scoring import Score, score
+from llmner.evaluation.scoring import Score, count, score, tally
 
 spans = st.builds(
     lambda start, length, type_: (start, start + length, type_),
@@ -126,3 +126,24 @@ def test_flat_and_nested_add_up_to_all(gold):
     result = score(gold, gold[::-1])
     assert result.flat + result.nested == result.micro
     assert result.micro.right == result.micro.found
+
+
+@given(sentences, st.data())
+def test_counts_by_sentence_add_up_to_the_score(gold, data):
+    predicted = data.draw(st.lists(st.lists(spans, max_size=6), min_size=len(gold), max_size=len(gold)))
+    assert Score.of(count(gold, predicted)) == score(gold, predicted).micro
+    by_sentence = [score([g], [p]).micro for g, p in zip(gold, predicted, strict=True)]
+    assert [Score(*row) for row in count(gold, predicted).tolist()] == by_sentence
+
+
+def test_a_mention_counts_in_each_of_its_groups():
+    def groups(sentence, mention, nested):
+        return ("sentence", str(sentence)), ("length", str(mention[1] - mention[0]))
+
+    counted = tally([[(0, 2, "DNA")], [(1, 3, "DNA")]], [[(0, 2, "DNA")], [(0, 3, "DNA")]], groups)
+    assert {group: counts.tolist() for group, counts in counted.items()} == {
+        ("sentence", "0"): [[1, 1, 1, 1], [0, 0, 0, 0]],
+        ("sentence", "1"): [[0, 0, 0, 0], [1, 0, 1, 0]],
+        ("length", "2"): [[1, 1, 1, 1], [0, 0, 1, 0]],
+        ("length", "3"): [[0, 0, 0, 0], [1, 0, 0, 0]],
+    }
