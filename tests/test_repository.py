@@ -18,6 +18,8 @@ LIGHT_MODULES = [
     "llmner.documents",
     "llmner.errors",
     "llmner.evaluation.bootstrap",
+    "llmner.evaluation.figures",
+    "llmner.evaluation.mistakes",
     "llmner.evaluation.scoring",
     "llmner.mentions",
     "llmner.segmentation",

@@ -7,6 +7,7 @@ Invariant: precision, recall and F1 lie in [0, 1]; where there is nothing to div
 order of the mentions does not matter, and a mention given twice counts once.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -106,16 +107,6 @@ class Scores:
         names = ("precision", "recall", "f1")
         return {name: fmean(getattr(s, name) for s in scores) if scores else 0.0 for name in names}
 
-    def to_dict(self) -> dict[str, dict]:
-        """Everything, ready for JSON."""
-        return {
-            "micro": self.micro.to_dict(),
-            "macro": self.macro,
-            "by_type": {name: s.to_dict() for name, s in self.by_type.items()},
-            "flat": self.flat.to_dict(),
-            "nested": self.nested.to_dict(),
-        }
-
 
 def score(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> Scores:
     """Compare predicted with gold mentions.
@@ -143,14 +134,14 @@ def nesting(nested: bool) -> Group:
 
 def count(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> Counts:
     """Count all mentions by sentence; what the bootstrap takes. See ``score``."""
-    return tally(gold, predicted, lambda *_: (ALL,)).get(ALL, _no_counts(len(gold)))
+    return tally(gold, predicted, lambda *_: (ALL,))[ALL]
 
 
 def tally(
     gold: Sequence[Iterable[Span]],
     predicted: Sequence[Iterable[Span]],
     groups: Callable[[int, Span, bool], Iterable[Group]],
-) -> dict[Group, Counts]:
+) -> defaultdict[Group, Counts]:
     """Count mentions by sentence, each in all groups that it belongs to.
 
     Args:
@@ -160,27 +151,21 @@ def tally(
             one of its own side.
 
     Returns:
-        The counts of each group that has a mention.
+        The counts of each group that has a mention; zeros for any other.
 
     Raises:
         ValueError: The two are not equally many sentences.
     """
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} sentences of gold, {len(predicted)} of prediction")
-    result: dict[Group, Counts] = {}
+    result: defaultdict[Group, Counts] = defaultdict(lambda: np.zeros((len(gold), 4), np.int64))
     for i, sides in enumerate(zip(map(_nesting, gold), map(_nesting, predicted), strict=True)):
         for there, here, column in ((*sides, 0), (*sides[::-1], 2)):  # predicted and right; gold and found
             for mention, nested in here.items():
                 for group in groups(i, mention, nested):
-                    if group not in result:
-                        result[group] = _no_counts(len(gold))
                     result[group][i, column] += 1
                     result[group][i, column + 1] += mention in there
     return result
-
-
-def _no_counts(sentences: int) -> Counts:
-    return np.zeros((sentences, 4), np.int64)
 
 
 def _nesting(mentions: Iterable[Span]) -> dict[Span, bool]:
