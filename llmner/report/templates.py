@@ -1,7 +1,7 @@
 """The templates of the pages; what they are given is untrusted and escaped by the engine.
 
-Invariant: a page stands alone: style and plots are inline, it has no script and its content security policy forbids to
-load anything.
+Invariant: a page extends ``page.html`` and stands alone: style and plots are inline, it has no script, and its content
+security policy forbids to load anything.
 """
 
 from pathlib import Path
