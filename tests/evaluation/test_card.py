@@ -1,9 +1,11 @@
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import llmner
 from llmner.annotations import AnnotatedSentence
 from llmner.errors import ConfigError
 from llmner.evaluation.card import BEGIN, END, figures_section, with_section
@@ -44,6 +46,14 @@ def test_a_card_without_figures_gets_them_at_its_end() -> None:
     once = with_section("# A model\n", "figures")
     assert once == f"# A model\n\n{BEGIN}\nfigures\n{END}\n"
     assert with_section(once, "figures") == once
+
+
+def test_the_embedded_model_has_a_place_for_its_figures() -> None:
+    card = (Path(llmner.__file__).parent / "weights" / "embedded" / "README.md").read_text(encoding="utf-8")
+    before, _, rest = card.partition(BEGIN)
+    assert with_section(card, "figures") == f"{before}{BEGIN}\nfigures\n{END}{rest.partition(END)[2]}"
+    assert "## Figures" in before
+    assert "## Limits" in rest
 
 
 @pytest.mark.parametrize("card", [BEGIN, END, END + BEGIN, BEGIN + END + BEGIN + END])
