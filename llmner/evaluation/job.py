@@ -4,6 +4,7 @@ Invariant: what is wrong with corpora or outputs is told before a model is loade
 """
 
 import json
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +45,12 @@ class Outputs:
             ConfigError: One cannot.
         """
         for path in (self.json, self.html):
-            if path is not None and not path.absolute().parent.is_dir():
+            if path is None:
+                continue
+            if not path.absolute().parent.is_dir():
                 raise ConfigError(f"{path}: no such folder", hint="make it first")
+            if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+                raise ConfigError(f"{path}: cannot be written")
         if self.card is not None:
             try:
                 with_section(self.card.read_text(encoding="utf-8"), "")

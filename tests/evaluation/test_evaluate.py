@@ -89,6 +89,7 @@ def test_a_limit_draws_the_same_sentences_each_time(tmp_path: Path, model: str) 
         (["--tag-set", "genia"], "unknown type 'Chemical'"),
         (["--tag-set", "bc5cdr", "--tag-set", "genia"], "1 files of annotated sentences and 2 tag sets"),
         (["--tag-set", "bc5cdr", "--json", "none/figures.json"], "none/figures.json: no such folder"),
+        (["--tag-set", "bc5cdr", "--html", "pills"], "pills: cannot be written"),
         (["--tag-set", "bc5cdr", "--card", "none.md"], "none.md: cannot be read as a model card"),
     ],
 )
