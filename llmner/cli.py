@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,6 @@ from rich.console import Console
 
 from llmner.config import load_config, tag_sets_by_language
 from llmner.errors import ConfigError, LlmnerError
-from llmner.tagset import load_tag_set
 
 # Ray reads these when it is imported. It prints a page for each lost worker, which our own lines count.
 _QUIET_RAY = {
@@ -75,27 +73,21 @@ def extract(
 
 @app.command()
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
-    tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],
+    data: Annotated[list[Path], typer.Option(help="Annotated sentences, JSON lines; repeatable.")],
+    tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
     model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many sentences.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File to write the figures to as a page.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Model card to write the figures into.")] = None,
 ) -> None:
-    """Measure a model on annotated sentences: strict span and type precision, recall and F1."""
-    from llmner.annotations import read_annotations
-    from llmner.evaluation import evaluate as evaluation
-    from llmner.models import load_engine
+    """Measure a model on annotated corpora: strict span and type scores with intervals, and what goes wrong."""
+    from llmner.evaluation.job import Outputs, run_evaluation
 
     with errors_shown():
-        types = load_tag_set(tag_set)
-        sentences = read_annotations(data, types=[t.name for t in types.types])[:limit]
-        if not sentences:
-            raise ConfigError(f"{data}: no sentences to measure on")
-        measured = evaluation.evaluate(load_engine(model, adapter=adapter), sentences, types)
-    Console().print(evaluation.table(measured, f"{data.name}, tag set {types.name}"))
-    if json is not None:
-        json.write_text(dumps(measured.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        outputs = Outputs(json=json, html=html, card=card)
+        run_evaluation(data, tag_set, outputs, Console(), model=model, adapter=adapter, limit=limit)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 
 from sentencex import get_sentence_boundaries
 
+from llmner.mentions import trimmed
 from llmner.tagging.units import split_units
 
 # What shapes the sentences, for a data set's fingerprint: count up when a rule changes.
@@ -128,21 +129,12 @@ def segment(text: str, lang: str, *, max_length: int = 400) -> list[tuple[int, i
     return [piece for span in _sentences(text, lang) for piece in _pieces(text, *span, max_length)]
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without white space at its ends."""
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
 def _sentences(text: str, lang: str) -> Iterator[tuple[int, int]]:
     """Whole sentences, trimmed."""
     starts = {0, len(text), *accumulate(len(line) for line in text.splitlines(keepends=True))}
     starts |= _latin_starts(text, lang) | _chinese_starts(text)
     for start, end in pairwise(sorted(starts)):
-        span = _trimmed(text, start, end)
+        span = trimmed(text, start, end)
         if span[0] < span[1]:
             yield span
 
@@ -209,8 +201,8 @@ def _pieces(text: str, start: int, end: int, max_length: int) -> Iterator[tuple[
     """Cut a sentence into pieces of nearly equal length, none longer than ``max_length``."""
     while end - start > max_length:
         cut = start + _cut(text[start : start + max_length + 1], end - start, max_length)
-        yield _trimmed(text, start, cut)
-        start, _ = _trimmed(text, cut, end)
+        yield trimmed(text, start, cut)
+        start, _ = trimmed(text, cut, end)
     yield start, end
 
 

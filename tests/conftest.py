@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
 from transformers import PreTrainedTokenizerFast
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 S3_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "tester",

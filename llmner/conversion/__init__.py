@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from llmner.annotations import AnnotatedSentence
 from llmner.errors import InputError, MalformedRecordError
-from llmner.mentions import Mention
+from llmner.mentions import Mention, trimmed
 from llmner.segmentation import segment
 from llmner.sources.texts import Lang, language_of
 
@@ -115,7 +115,7 @@ def sentences_of(document: AnnotatedDocument) -> list[AnnotatedSentence]:
     White space at the ends of a mention is no part of it.
     """
     text = document.text
-    mentions = sorted({_trimmed(text, m) for m in document.mentions})
+    mentions = sorted({Mention(*trimmed(text, m.start, m.end), m.type) for m in document.mentions})
     spans = _merged(document.sentences or segment(text, document.lang), mentions)
     starts = [start for start, _ in spans]
     inside: list[list[Mention]] = [[] for _ in spans]
@@ -126,12 +126,6 @@ def sentences_of(document: AnnotatedDocument) -> list[AnnotatedSentence]:
         AnnotatedSentence(text[start:end].translate(_LINE_ENDS), tuple(found))
         for (start, end), found in zip(spans, inside, strict=True)
     ]
-
-
-def _trimmed(text: str, mention: Mention) -> Mention:
-    covered = text[mention.start : mention.end]
-    start = mention.end - len(covered.lstrip())
-    return Mention(start, start + len(covered.strip()), mention.type)
 
 
 def _merged(spans: Sequence[Span], mentions: Sequence[Mention]) -> list[Span]:

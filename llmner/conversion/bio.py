@@ -31,11 +31,8 @@ def read_bio(text: str, file: str) -> Iterator[AnnotatedDocument | InputError]:
     Yields:
         Documents in order, a sentence a line.
     """
-    blank = (
-        ""
-        if language_of("".join(columns[0] for line in text.split("\n") if (columns := line.split()))) == "zh"
-        else " "
-    )
+    tokens = (columns[0] for line in text.split("\n") if (columns := line.split()))
+    blank = "" if language_of("".join(tokens)) == "zh" else " "
     for number, sentences in enumerate(_documents(text), 1):
         yield _document(sentences, f"{PurePath(file).stem}-{number}", file, blank)
 

@@ -3,99 +3,122 @@
 Invariant: every sentence counts; one the engine failed on counts with no mentions predicted, and is told.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from rich.table import Table
-
 from llmner.annotations import AnnotatedSentence
-from llmner.evaluation.scoring import Score, Scores, score
+from llmner.evaluation.figures import Figures, figures
+from llmner.evaluation.scoring import Scores, Span, score
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
 from llmner.tagset import TagSet
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
+_REPORTED = 1000  # sentences after which a line is logged
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What an engine reached.
+    """What an engine made of the sentences of a corpus.
 
     Attributes:
-        scores: Strict scores, span and type.
-        sentences: Sentences measured.
-        failed: Those the engine gave no answer to.
+        corpus: Name of the corpus.
+        tag_set: The types it is annotated with.
+        sentences: Its sentences, with their gold mentions.
+        results: The engine's, in the same order.
         seconds: Time for all of them together.
-        source_tokens: Tokens of the sentences.
-        fed_tokens: Tokens the model was fed.
-        fingerprint: What engine it was.
     """
 
-    scores: Scores
-    sentences: int
-    failed: int
+    corpus: str
+    tag_set: TagSet
+    sentences: Sequence[AnnotatedSentence]
+    results: Sequence[TaggingResult]
     seconds: float
-    source_tokens: int
-    fed_tokens: int
-    fingerprint: dict[str, str]
+
+    @cached_property
+    def gold(self) -> list[list[Span]]:
+        """Gold mentions of each sentence."""
+        return [_spans(s) for s in self.sentences]
+
+    @cached_property
+    def predicted(self) -> list[list[Span]]:
+        """Predicted mentions of each sentence."""
+        return [_spans(r) for r in self.results]
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Strict scores, span and type."""
+        return score(self.gold, self.predicted)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Scores by group with intervals, and mistakes."""
+        return figures(self.texts, self.gold, self.predicted, [t.name for t in self.tag_set.types])
+
+    @property
+    def texts(self) -> list[str]:
+        """The sentences' texts."""
+        return [s.text for s in self.sentences]
+
+    @property
+    def failed(self) -> int:
+        """Sentences that the engine gave no answer to."""
+        return sum(r.error is not None for r in self.results)
+
+    @property
+    def source_tokens(self) -> int:
+        """Tokens of the sentences."""
+        return sum(r.source_tokens for r in self.results)
+
+    @property
+    def source_tokens_per_second(self) -> float:
+        """How fast it was."""
+        return self.source_tokens / self.seconds
+
+    @property
+    def fed_tokens(self) -> int:
+        """Tokens the model was fed, kept prompt prefixes not counted."""
+        return sum(r.fed_tokens for r in self.results)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for a JSON file."""
         return {
-            "scores": self.scores.to_dict(),
-            "sentences": self.sentences,
+            "corpus": self.corpus,
+            "tag_set": self.tag_set.name,
+            "sentences": len(self.sentences),
             "failed": self.failed,
             "seconds": round(self.seconds, 3),
-            "sentences_per_second": round(self.sentences / self.seconds, 3),
             "source_tokens": self.source_tokens,
+            "source_tokens_per_second": round(self.source_tokens_per_second, 1),
             "fed_tokens": self.fed_tokens,
-            "engine": self.fingerprint,
+            "scores": self.figures.to_dict(self.texts) | {"macro": self.scores.macro},
         }
 
 
-def evaluate(engine: Engine, sentences: Sequence[AnnotatedSentence], tag_set: TagSet) -> Evaluation:
-    """Tag sentences and compare with their gold mentions.
+def evaluate(
+    engine: Engine, sentences: Sequence[AnnotatedSentence], tag_set: TagSet, *, corpus: str | None = None
+) -> Evaluation:
+    """Tag sentences, to compare them with their gold mentions.
 
     Args:
         engine: What to measure.
         sentences: At least one.
         tag_set: The types the sentences are annotated with.
+        corpus: Name of the corpus; by default the tag set's.
     """
+    corpus = corpus or tag_set.name
+    requests = [TaggingRequest(s.text, tag_set) for s in sentences]
+    results: list[TaggingResult] = []
     started = time.perf_counter()
-    results = engine.tag([TaggingRequest(s.text, tag_set) for s in sentences])
-    seconds = time.perf_counter() - started
-    return Evaluation(
-        scores=score([_spans(s) for s in sentences], [_spans(r) for r in results]),
-        sentences=len(sentences),
-        failed=sum(r.error is not None for r in results),
-        seconds=seconds,
-        source_tokens=sum(r.source_tokens for r in results),
-        fed_tokens=sum(r.fed_tokens for r in results),
-        fingerprint=engine.fingerprint,
-    )
+    for first in range(0, len(requests), _REPORTED):
+        results += engine.tag(requests[first : first + _REPORTED])
+        logger.info("%s: %d of %d sentences tagged", corpus, len(results), len(requests))
+    return Evaluation(corpus, tag_set, tuple(sentences), tuple(results), time.perf_counter() - started)
 
 
-def table(evaluation: Evaluation, title: str) -> Table:
-    """The scores as a table for a terminal."""
-    scores = evaluation.scores
-    rows: dict[str, Score] = {
-        **dict(sorted(scores.by_type.items())),
-        "flat": scores.flat,
-        "nested": scores.nested,
-        "all (micro)": scores.micro,
-    }
-    result = Table(
-        title=title,
-        caption=f"macro F1 {scores.macro['f1']:.4f}; {evaluation.sentences} sentences, {evaluation.failed} failed, "
-        f"{evaluation.sentences / evaluation.seconds:.1f} a second; "
-        f"{evaluation.source_tokens / evaluation.seconds:.0f} source tokens a second",
-    )
-    for column in ("", "precision", "recall", "F1", "gold", "predicted"):
-        result.add_column(column, justify="right" if column else "left")
-    for name, s in rows.items():
-        rates = (f"{x:.4f}" for x in (s.precision, s.recall, s.f1))
-        result.add_row(name, *rates, str(s.gold), str(s.predicted), end_section=name in (list(rows)[-4], "nested"))
-    return result
-
-
-def _spans(annotated: AnnotatedSentence | TaggingResult) -> list[tuple[int, int, str]]:
+def _spans(annotated: AnnotatedSentence | TaggingResult) -> list[Span]:
     return [(m.start, m.end, m.type) for m in annotated.mentions]

@@ -1,17 +1,25 @@
 """Strict scores of mentions: one is right when start, end and type are those of a gold mention of its sentence.
 
-Counts come first and all else follows from them, so what is counted apart (types, sentences, corpora) can be added.
+Counts by sentence come first and all else follows from them: they add up to the counts of any set of sentences, and
+the bootstrap draws them anew.
 
 Invariant: precision, recall and F1 lie in [0, 1]; where there is nothing to divide by they are 0, never NaN. The
 order of the mentions does not matter, and a mention given twice counts once.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
+
 Span = tuple[int, int, str]  # start, end, type
+Counts = NDArray[np.int64]  # (sentences, 4): the fields of Score in their order
+Group = tuple[str, str]  # what it goes by and its name there, e.g. ("type", "protein")
+
+ALL: Group = ("all", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,11 @@ class Score:
     right: int = 0
     gold: int = 0
     found: int = 0
+
+    @classmethod
+    def of(cls, counts: Counts) -> "Score":
+        """Of all sentences together."""
+        return cls(*counts.sum(axis=0).tolist())
 
     def __add__(self, other: "Score") -> "Score":
         return Score(
@@ -94,16 +107,6 @@ class Scores:
         names = ("precision", "recall", "f1")
         return {name: fmean(getattr(s, name) for s in scores) if scores else 0.0 for name in names}
 
-    def to_dict(self) -> dict[str, dict]:
-        """Everything, ready for JSON."""
-        return {
-            "micro": self.micro.to_dict(),
-            "macro": self.macro,
-            "by_type": {name: s.to_dict() for name, s in self.by_type.items()},
-            "flat": self.flat.to_dict(),
-            "nested": self.nested.to_dict(),
-        }
-
 
 def score(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> Scores:
     """Compare predicted with gold mentions.
@@ -115,20 +118,54 @@ def score(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -
     Raises:
         ValueError: The two are not equally many sentences.
     """
+    counted = tally(gold, predicted, lambda _, mention, nested: (("type", mention[2]), nesting(nested)))
+    scores = {group: Score.of(counts) for group, counts in sorted(counted.items())}
+    return Scores(
+        by_type={name: s for (by, name), s in scores.items() if by == "type"},
+        flat=scores.get(nesting(False), Score()),
+        nested=scores.get(nesting(True), Score()),
+    )
+
+
+def nesting(nested: bool) -> Group:
+    """The group of the mentions that overlap another one of their own side, or of those that do not."""
+    return "nesting", "nested" if nested else "flat"
+
+
+def count(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> Counts:
+    """Count all mentions by sentence; what the bootstrap takes. See ``score``."""
+    return tally(gold, predicted, lambda *_: (ALL,))[ALL]
+
+
+def tally(
+    gold: Sequence[Iterable[Span]],
+    predicted: Sequence[Iterable[Span]],
+    groups: Callable[[int, Span, bool], Iterable[Group]],
+) -> defaultdict[Group, Counts]:
+    """Count mentions by sentence, each in all groups that it belongs to.
+
+    Args:
+        gold: For each sentence its mentions as (start, end, type).
+        predicted: The same sentences in the same order.
+        groups: The groups of a mention, from the index of its sentence, the mention, and whether it overlaps another
+            one of its own side.
+
+    Returns:
+        The counts of each group that has a mention; zeros for any other.
+
+    Raises:
+        ValueError: The two are not equally many sentences.
+    """
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} sentences of gold, {len(predicted)} of prediction")
-    by_type: defaultdict[str, Score] = defaultdict(Score)
-    parts = {False: Score(), True: Score()}  # by whether nested
-    for gold_here, predicted_here in zip(map(_nesting, gold), map(_nesting, predicted), strict=True):
-        for mention, nested in predicted_here.items():
-            counted = Score(predicted=1, right=int(mention in gold_here))
-            by_type[mention[2]] += counted
-            parts[nested] += counted
-        for mention, nested in gold_here.items():
-            counted = Score(gold=1, found=int(mention in predicted_here))
-            by_type[mention[2]] += counted
-            parts[nested] += counted
-    return Scores(by_type=dict(sorted(by_type.items())), flat=parts[False], nested=parts[True])
+    result: defaultdict[Group, Counts] = defaultdict(lambda: np.zeros((len(gold), 4), np.int64))
+    for i, sides in enumerate(zip(map(_nesting, gold), map(_nesting, predicted), strict=True)):
+        for there, here, column in ((*sides, 0), (*sides[::-1], 2)):  # predicted and right; gold and found
+            for mention, nested in here.items():
+                for group in groups(i, mention, nested):
+                    result[group][i, column] += 1
+                    result[group][i, column + 1] += mention in there
+    return result
 
 
 def _nesting(mentions: Iterable[Span]) -> dict[Span, bool]:

@@ -1,24 +1,16 @@
 """One HTML page that shows documents with their mentions marked in the text.
 
-The page stands alone: its style is inline, it has no script, and its content security policy forbids to load
-anything. All text is untrusted and escaped by the template engine.
-
 Invariant: the marked text read without its labels is the document's text, whatever way the mentions overlap.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from llmner.errors import DatasetError
+from llmner.report.templates import TEMPLATES
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, auto_reload=False
-)
 # Hues (degrees) that are told apart well, the most different first.
 _HUES = (255, 30, 150, 320, 85, 200, 0, 120, 285, 60, 175, 230)
 
@@ -61,7 +53,7 @@ def highlight_page(documents: Sequence[Mapping[str, Any]]) -> str:
     for document in documents:
         for mention in document["mentions"]:
             counts[mention["tag_set"]][mention["type"]] += mention["kept"]
-    return _TEMPLATES.get_template("highlight.html").render(
+    return TEMPLATES.get_template("highlight.html").render(
         documents=[_document(d) for d in documents],
         statuses=Counter(d["status"] for d in documents),
         counts={tag_set: of_set.most_common() for tag_set, of_set in counts.items()},

@@ -1,12 +1,10 @@
-import json
-import math
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.evaluation.scoring import Score, score
+from llmner.evaluation.scoring import Score, count, score, tally
 
 spans = st.builds(
     lambda start, length, type_: (start, start + length, type_),
@@ -15,10 +13,6 @@ spans = st.builds(
     st.sampled_from(["DNA", "protein", "cell"]),
 )
 sentences = st.lists(st.lists(spans, max_size=6), max_size=4)
-
-
-def numbers(value):
-    return [n for v in value.values() for n in numbers(v)] if isinstance(value, dict) else [value]
 
 
 def test_counts_by_hand():
@@ -49,7 +43,7 @@ def test_counts_by_hand():
     # The cell is nested among the predictions and flat in gold.
     assert result.nested == Score(predicted=2, right=1, gold=2, found=1)
     assert result.flat == Score(predicted=3, right=1, gold=2, found=1)
-    assert result.to_dict()["micro"] == {
+    assert result.micro.to_dict() == {
         "precision": 2 / 5,
         "recall": 1 / 2,
         "f1": pytest.approx(4 / 9),
@@ -63,7 +57,7 @@ def test_macro_leaves_out_types_that_gold_lacks():
     result = score([[(0, 1, "DNA")]], [[(0, 1, "DNA"), (2, 3, "cell")]])
     assert result.macro == {"precision": 1, "recall": 1, "f1": 1}
     assert result.micro.precision == 1 / 2
-    assert result.to_dict()["by_type"]["cell"]["fp"] == 1
+    assert result.by_type["cell"] == Score(predicted=1)
 
 
 def test_a_boundary_off_by_one_and_another_sentence_are_wrong():
@@ -110,15 +104,14 @@ def test_perfect_is_one_and_nothing_is_zero(gold):
 def test_rates_are_finite_and_order_does_not_matter(gold, predicted, rng: random.Random):
     size = min(len(gold), len(predicted))
     gold, predicted = gold[:size], predicted[:size]
-    result = score(gold, predicted).to_dict()
-    rates = [v for part in (result["micro"], result["flat"], result["nested"]) for v in numbers(part)]
-    assert all(math.isfinite(v) and v >= 0 for v in rates)
+    result = score(gold, predicted)
+    for part in (result.micro, result.flat, result.nested, *result.by_type.values()):
+        assert all(0 <= rate <= 1 for rate in (part.precision, part.recall, part.f1))
     order = rng.sample(range(size), size)
     shuffled = score(
         [rng.sample(gold[i], len(gold[i])) for i in order], [rng.sample(predicted[i], len(predicted[i])) for i in order]
     )
-    assert shuffled.to_dict() == result
-    assert json.loads(json.dumps(result)) == result
+    assert shuffled == result
 
 
 @given(sentences)
@@ -126,3 +119,24 @@ def test_flat_and_nested_add_up_to_all(gold):
     result = score(gold, gold[::-1])
     assert result.flat + result.nested == result.micro
     assert result.micro.right == result.micro.found
+
+
+@given(sentences, st.data())
+def test_counts_by_sentence_add_up_to_the_score(gold, data):
+    predicted = data.draw(st.lists(st.lists(spans, max_size=6), min_size=len(gold), max_size=len(gold)))
+    assert Score.of(count(gold, predicted)) == score(gold, predicted).micro
+    by_sentence = [score([g], [p]).micro for g, p in zip(gold, predicted, strict=True)]
+    assert [Score(*row) for row in count(gold, predicted).tolist()] == by_sentence
+
+
+def test_a_mention_counts_in_each_of_its_groups():
+    def groups(sentence, mention, nested):
+        return ("sentence", str(sentence)), ("length", str(mention[1] - mention[0]))
+
+    counted = tally([[(0, 2, "DNA")], [(1, 3, "DNA")]], [[(0, 2, "DNA")], [(0, 3, "DNA")]], groups)
+    assert {group: counts.tolist() for group, counts in counted.items()} == {
+        ("sentence", "0"): [[1, 1, 1, 1], [0, 0, 0, 0]],
+        ("sentence", "1"): [[0, 0, 0, 0], [1, 0, 1, 0]],
+        ("length", "2"): [[1, 1, 1, 1], [0, 0, 1, 0]],
+        ("length", "3"): [[0, 0, 0, 0], [1, 0, 0, 0]],
+    }

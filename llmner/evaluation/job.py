@@ -1,0 +1,143 @@
+"""An evaluation as people start it: corpora in, a table on the terminal and the files asked for.
+
+Invariant: what is wrong with corpora or outputs is told before a model is loaded.
+"""
+
+import json
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.errors import ConfigError
+from llmner.evaluation.card import figures_section, with_section
+from llmner.evaluation.evaluate import Evaluation, evaluate
+from llmner.evaluation.figures import Measured
+from llmner.models import load_engine
+from llmner.report.evaluation import evaluation_page
+from llmner.tagset import TagSet, load_tag_set
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files to write; None for none.
+
+    Attributes:
+        json: Figures.
+        html: The same as a page for people.
+        card: A model card that is there; its section of figures is replaced.
+    """
+
+    json: Path | None = None
+    html: Path | None = None
+    card: Path | None = None
+
+    def check(self) -> None:
+        """Find out that they can be written.
+
+        Raises:
+            ConfigError: One cannot.
+        """
+        for path in (self.json, self.html):
+            if path is None:
+                continue
+            if not path.absolute().parent.is_dir():
+                raise ConfigError(f"{path}: no such folder", hint="make it first")
+            if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+                raise ConfigError(f"{path}: cannot be written")
+        if self.card is not None:
+            try:
+                with_section(self.card.read_text(encoding="utf-8"), "")
+            except (OSError, UnicodeDecodeError) as e:
+                raise ConfigError(f"{self.card}: cannot be read as a model card: {e}") from e
+
+
+def run_evaluation(
+    data: Sequence[Path],
+    tag_sets: Sequence[str],
+    outputs: Outputs,
+    console: Console,
+    *,
+    model: str,
+    adapter: str | None = None,
+    limit: int | None = None,
+) -> None:
+    """Measure a model on corpora, and show and write the figures.
+
+    Args:
+        data: Files of annotated sentences.
+        tag_sets: The tag set of each, by name or YAML file.
+        outputs: Files to write.
+        console: Where tables go.
+        model: See ``models.find``.
+        adapter: See ``models.find``.
+        limit: Sentences to measure of each corpus at most, drawn at random, the same ones each time.
+
+    Raises:
+        LlmnerError: A corpus, a tag set, an output or the model cannot be used.
+    """
+    if len(data) != len(tag_sets):
+        raise ConfigError(
+            f"{len(data)} files of annotated sentences and {len(tag_sets)} tag sets",
+            hint="give each --data its --tag-set",
+        )
+    outputs.check()
+    corpora = [_corpus(path, load_tag_set(name), limit) for path, name in zip(data, tag_sets, strict=True)]
+    engine = load_engine(model, adapter=adapter)
+    evaluations = []
+    for name, sentences, tag_set in corpora:
+        evaluations.append(evaluate(engine, sentences, tag_set, corpus=name))
+        console.print(table(evaluations[-1]))
+    _write(outputs, evaluations, engine.fingerprint, date.today())
+
+
+def _corpus(path: Path, tag_set: TagSet, limit: int | None) -> tuple[str, list[AnnotatedSentence], TagSet]:
+    """Name, sentences and tag set of a corpus."""
+    sentences = read_annotations(path, types=[t.name for t in tag_set.types])
+    if not sentences:
+        raise ConfigError(f"{path}: no sentences to measure on")
+    name = f"{path.absolute().parent.name} {path.stem}"
+    if limit is None or limit >= len(sentences):
+        return name, sentences, tag_set
+    drawn = sorted(random.Random(0).sample(range(len(sentences)), limit))
+    return f"{name}, drawn from {len(sentences):,}", [sentences[i] for i in drawn], tag_set
+
+
+def _write(outputs: Outputs, evaluations: Sequence[Evaluation], engine: dict[str, str], day: date) -> None:
+    if outputs.json is not None:
+        content = {"date": day.isoformat(), "engine": engine, "corpora": [e.to_dict() for e in evaluations]}
+        outputs.json.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if outputs.html is not None:
+        outputs.html.write_text(evaluation_page(evaluations, engine, day), encoding="utf-8")
+    if outputs.card is not None:
+        card = outputs.card.read_text(encoding="utf-8")
+        outputs.card.write_text(with_section(card, figures_section(evaluations, engine, day)), encoding="utf-8")
+
+
+def table(evaluation: Evaluation) -> Table:
+    """The scores by type and nesting, for a terminal."""
+    figures = evaluation.figures
+    result = Table(
+        title=f"{evaluation.corpus}, tag set {evaluation.tag_set.name}",
+        caption=f"macro F1 {evaluation.scores.macro['f1']:.4f}; {len(evaluation.sentences)} sentences, "
+        f"{evaluation.failed} failed; {evaluation.source_tokens_per_second:.0f} source tokens a second",
+    )
+    for column in ("", "precision", "recall", "F1", "95 % interval", "gold", "predicted"):
+        result.add_column(column, justify="right" if column else "left")
+    for groups in (figures.by["type"], figures.by["nesting"], {"all (micro)": figures.all}):
+        for name, measured in groups.items():
+            result.add_row(name, *_row(measured))
+        result.add_section()
+    return result
+
+
+def _row(measured: Measured) -> list[str]:
+    score, interval = measured.score, measured.intervals.f1
+    rates = [f"{rate:.4f}" for rate in (score.precision, score.recall, score.f1)]
+    return [*rates, f"{interval.low:.3f}–{interval.high:.3f}", str(score.gold), str(score.predicted)]
