@@ -134,7 +134,8 @@ def _work(job: dict[str, Any]) -> None:
     """What a Ray worker does."""
     import ray.train
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    first = ray.train.get_context().get_world_rank() == 0
+    logging.basicConfig(level=logging.INFO if first else logging.WARNING, format="%(asctime)s %(message)s")
     before = ray.train.get_checkpoint()
     with tempfile.TemporaryDirectory() as folder, before.as_directory() if before else nullcontext() as resume:
         callbacks = [_report_to_ray()]

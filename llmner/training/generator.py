@@ -76,9 +76,11 @@ def train(
         epochs=settings.epochs,
     )
 
+    prefixes = {name: codec.prefix(tag_set) for name, tag_set in tag_sets.items()}
+
     def batch(indices: Sequence[int]) -> dict[str, Any]:
         chosen = [examples[i] for i in indices]
-        arrays = collate(chosen, codec.prefix(tag_sets[chosen[0].tag_set]))
+        arrays = collate(chosen, prefixes[chosen[0].tag_set])
         return {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in arrays.items()}
 
     model = _with_adapter(model, settings)

@@ -174,7 +174,20 @@ def read_settings(path: Path, overrides: Mapping[str, Any], *, data: Path = Path
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
-    raw = _changed(_read(path), overrides)
+    return generator_settings(changed(read_mapping(path), overrides), str(path), data=data)
+
+
+def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> GeneratorTraining:
+    """A generator's training from what a file holds.
+
+    Args:
+        raw: Values by key.
+        where: What an error names as their place.
+        data: Folder that the corpora's paths are relative to.
+
+    Raises:
+        ConfigError: A key that is unknown, missing or has an unusable value.
+    """
     try:
         corpora = [
             {**c, **{split: data / c[split] for split in ("train", "dev") if c.get(split)}}
@@ -184,12 +197,17 @@ def read_settings(path: Path, overrides: Mapping[str, Any], *, data: Path = Path
     except ValidationError as e:
         problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors())
         known = ", ".join(GeneratorTraining.model_fields)
-        raise ConfigError(f"{path}: {problems}", hint=f"keys: {known}") from e
+        raise ConfigError(f"{where}: {problems}", hint=f"keys: {known}") from e
     except (TypeError, AttributeError) as e:
-        raise ConfigError(f"{path}: corpora are a list of mappings with name and train: {e!r}") from e
+        raise ConfigError(f"{where}: corpora are a list of mappings with name and train: {e!r}") from e
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What a YAML file and those it extends hold.
+
+    Raises:
+        ConfigError: Not readable, not YAML or no mapping.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
@@ -199,10 +217,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: settings are a mapping of keys to values, got {type(raw).__name__}")
     base = raw.pop("extends", None)
-    return raw if base is None else _changed(_read(path.parent / base), raw)
+    return raw if base is None else changed(read_mapping(path.parent / base), raw)
 
 
-def _changed(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with some replaced; ``steps`` and ``epochs`` replace each other."""
     lengths = {"steps", "epochs"}
     kept = {k: v for k, v in raw.items() if not (k in lengths and lengths & changes.keys())}
     return {**kept, **changes}

@@ -81,7 +81,6 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        ddp_broadcast_buffers=False,
         train_sampling_strategy="sequential",
         dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         remove_unused_columns=False,
@@ -89,7 +88,7 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=settings.checkpoint_every,
-        save_total_limit=1,
+        save_total_limit=2,  # with 1 the Trainer deletes the last one at the end, if another was better
         eval_strategy="steps" if measured else "no",
         eval_steps=settings.evaluate_every,
         metric_for_best_model="f1" if measured else None,
@@ -229,8 +228,9 @@ class _Log(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
         self._started, self._first = time.monotonic(), state.global_step
-        logger.info("from step %d of %d, %d process(es), on %s",
-                    state.global_step, state.max_steps, args.world_size, args.device)  # fmt: skip
+        if state.is_world_process_zero:
+            logger.info("from step %d of %d, %d process(es), on %s",
+                        state.global_step, state.max_steps, args.world_size, args.device)  # fmt: skip
 
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
         if state.global_step >= state.max_steps and args.eval_strategy != "no":
