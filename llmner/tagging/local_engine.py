@@ -69,13 +69,13 @@ class LocalEngine:
     ) -> None:
         self._decoder = model.get_decoder()
         self._embedding: Tensor = model.get_output_embeddings().weight
-        self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
-        self._window: int = model.config.max_position_embeddings
+        config = model.config.get_text_config()  # of a model that also sees, its language part
+        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self._window: int = config.max_position_embeddings
         self._codec = Codec(tokenizer, definitions=definitions)
         self._rows = rows
         self._draft = draft
         self._fingerprint = fingerprint
-        config = model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._cache = RowCache(
             rows, config.num_hidden_layers, config.num_key_value_heads, width, dtype=model.dtype, device=model.device

@@ -27,8 +27,9 @@ from llmner.training.trainer import Batches, fit, training_arguments
 
 logger = logging.getLogger(__name__)
 
-# Every linear layer of the decoders of Gemma, Llama, Qwen and GLM-4.
-TARGETS = "all-linear"
+# Every linear layer of the decoders of Gemma, Llama, Qwen and GLM-4, and none of what else a model sees or hears with.
+_TARGETS = "all-linear"
+_NOT_TEXT = r".*\b(vision_tower|vision_model|visual|multi_modal_projector|audio_tower)\b.*"
 
 
 def train(
@@ -129,7 +130,8 @@ def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
-            target_modules=TARGETS,
+            target_modules=_TARGETS,
+            exclude_modules=_NOT_TEXT,
             task_type="CAUSAL_LM",
         )
         model = get_peft_model(model, lora)

@@ -33,7 +33,7 @@ class GeneratorLoss(nn.Module):
         super().__init__()
         self.model = model
         self._kind = kind
-        self._softcap: float | None = getattr(model.get_base_model().config, "final_logit_softcapping", None)
+        self._softcap: float | None = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """The loss, a scalar."""

@@ -26,7 +26,7 @@ from llmner.training.settings import GeneratorTraining
 JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
 
-@pytest.mark.parametrize("name", ["gemma3", "glm4", "qwen3"])
+@pytest.mark.parametrize("name", ["gemma3", "gemma3_vision", "glm4", "qwen3"])
 def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
     tiny_models.save(name, tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
