@@ -149,7 +149,7 @@ def load(
         )
         if files.adapter is not None:
             model = _merge(model, files.adapter)
-    except (OSError, ValueError, KeyError) as e:
+    except (OSError, ValueError, KeyError, ImportError) as e:
         raise ModelError(
             f"model {files.name!r} cannot be loaded: {e}", hint="give a folder with safetensors or a Hugging Face id"
         ) from e

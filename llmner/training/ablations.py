@@ -65,14 +65,14 @@ def run_variants(variants: Mapping[str, GeneratorTraining]) -> dict[str, dict[st
 
 
 def measure_adapter(adapter: str, settings: GeneratorTraining) -> dict[str, Any]:
-    """Strict scores of an adapter on its run's development sentences: for each corpus, and whether it was left out."""
+    """Strict scores of an adapter on its run's development sentences, with intervals, by corpus."""
     engine = models.load_engine(settings.model, adapter=adapter)
     corpora = read_development(settings, {c.tag_set: load_tag_set(c.tag_set) for c in settings.corpora})
     return {
         c.name: {
             "left_out": not c.decides,
             "sentences": len(c.sentences),
-            **evaluate(engine, c.sentences, c.tag_set).scores.micro.to_dict(),
+            **evaluate(engine, c.sentences, c.tag_set, corpus=c.name).figures.all.to_dict(),
         }
         for c in corpora
     }
@@ -84,17 +84,21 @@ def table(figures: Mapping[str, Mapping[str, Any]], settings: GeneratorTraining)
     length = f"{settings.steps} steps" if settings.steps else f"{settings.epochs} epochs"
     lines = [
         f"Strict F1 on development sentences (at most {settings.dev_sentences} a corpus), {settings.model}, "
-        f"{length} of about {settings.batch_tokens} tokens a batch. In brackets: nothing of the corpus was trained on.",
+        f"{length} of about {settings.batch_tokens} tokens a batch; 95 % intervals over sentences. In italics: nothing "
+        "of the corpus was trained on.",
         "",
         f"| variant | {' | '.join(corpora)} |",
         f"|---|{'---|' * len(corpora)}",
     ]
     for name, variant in figures.items():
-        cells = [
-            f"({c['f1']:.3f})" if c["left_out"] else f"{c['f1']:.3f}" for c in (variant[corpus] for corpus in corpora)
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(_cell(variant[corpus]) for corpus in corpora)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(measured: Mapping[str, Any]) -> str:
+    low, high = measured["intervals"]["f1"]
+    f1 = f"{measured['f1']:.3f}"
+    return f"{f'*{f1}*' if measured['left_out'] else f1} ({low:.2f}–{high:.2f})"
 
 
 def _folder(name: str) -> str:

@@ -73,7 +73,7 @@ def measure(
     counts = []
     for corpus in corpora:
         mine = corpus.sentences[accelerator.process_index :: accelerator.num_processes]
-        micro = evaluate(engine, mine, corpus.tag_set).scores.micro
+        micro = evaluate(engine, mine, corpus.tag_set, corpus=corpus.name).scores.micro
         counts.append([micro.predicted, micro.right, micro.gold, micro.found])
     total = accelerator.reduce(torch.tensor(counts, device=accelerator.device), reduction="sum")
     f1 = {c.name: Score(*row).f1 for c, row in zip(corpora, total.tolist(), strict=True)}

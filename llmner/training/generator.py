@@ -131,7 +131,7 @@ def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=_TARGETS,
-            exclude_modules=_NOT_TEXT,
+            exclude_modules=None if model.config.get_text_config() is model.config else _NOT_TEXT,
             task_type="CAUSAL_LM",
         )
         model = get_peft_model(model, lora)

@@ -70,7 +70,8 @@ def constrained_loss(
         chosen: For each place the index of the right one, ``(places,)``.
         softcap: The model's cap of logits.
     """
-    logits = _capped(hidden.float() @ words.float().T, softcap)
+    with torch.autocast(hidden.device.type, enabled=False):  # as the engine does: in float32
+        logits = _capped(hidden.float() @ words.float().T, softcap)
     logits = logits.gather(1, allowed.clamp(min=0)).masked_fill(allowed < 0, float("-inf"))
     return cross_entropy(logits, chosen, reduction="sum")
 

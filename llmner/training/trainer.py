@@ -24,7 +24,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from llmner.errors import ModelError
@@ -81,7 +81,6 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
-        train_sampling_strategy="sequential",
         dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         remove_unused_columns=False,
         logging_steps=10,
@@ -172,6 +171,9 @@ class _BatchTrainer(Trainer):
     measure: Measure | None
     resumed: Path | None
     control: Any
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)
 
     def compute_loss(
         self,

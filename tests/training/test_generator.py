@@ -141,3 +141,18 @@ def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
     assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_bfloat16_base_gets_a_float32_adapter_and_can_compute_its_layers_again(tmp_path, monkeypatch):
+    """What a GPU does: mixed precision, and activations computed again for the gradient."""
+    monkeypatch.setattr(models, "default_dtype", lambda device: torch.bfloat16)
+    tiny_models.save("gemma3", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    job = settings(tmp_path, "run", steps=30, checkpoint_every=30, gradient_checkpointing=True, accumulate=2)
+    run(train, GeneratorTraining.model_validate(job), result="adapter")
+    trained = load_file(tmp_path / "run" / "checkpoint-30" / "trained.safetensors")
+    assert {p.dtype for p in trained.values()} == {torch.float32}
+    state = json.loads((tmp_path / "run" / "checkpoint-30" / "trainer_state.json").read_text())
+    losses = [log["loss"] for log in state["log_history"] if "loss" in log]
+    assert losses[-1] < losses[0] / 3

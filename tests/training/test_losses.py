@@ -27,8 +27,10 @@ def test_constrained_loss_is_cross_entropy_over_the_allowed_tokens(softcap):
         expected -= float(logits.log_softmax(0)[c])
     words = [1, 2, 3, 4, 7, 9]
     columns = torch.tensor([[3, 4, -1], [0, 1, 2], [5, 3, -1]])
-    loss = constrained_loss(hidden, embedding[words], columns, torch.tensor(chosen), softcap)
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            loss = constrained_loss(hidden, embedding[words], columns, torch.tensor(chosen), softcap)
+        assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_full_loss_is_cross_entropy_over_the_vocabulary():
