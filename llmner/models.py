@@ -7,6 +7,7 @@ Invariant: weights are read as safetensors; nothing from storage is unpickled or
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llmner.tagging.engine import Engine
 
 EMBEDDED = "embedded"
+PROMPT_FILE = "prompt.json"  # beside an adapter's weights: how it was asked in training
 _ADAPTER = Path(__file__).resolve().parent / "weights" / "embedded" / "generator"
 
 
@@ -101,7 +103,22 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str | None = None) -> tuple[Any, Any]:
+def defines_types(files: ModelFiles) -> bool:
+    """Whether the model was trained on prompts that define the types; it is, where its adapter does not say."""
+    from transformers.utils import cached_file
+
+    file = files.adapter and cached_file(files.adapter, PROMPT_FILE, _raise_exceptions_for_missing_entries=False)
+    return bool(json.loads(Path(file).read_text(encoding="utf-8"))["definitions"]) if file else True
+
+
+def load(
+    files: ModelFiles,
+    *,
+    dtype: "torch.dtype",
+    device: str,
+    attention: str | None = None,
+    quantised: bool = False,
+) -> tuple[Any, Any]:
     """Load a causal model and its tokenizer; an adapter is merged into the weights.
 
     Args:
@@ -109,6 +126,7 @@ def load(files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str
         dtype: Of the weights.
         device: Where they go.
         attention: transformers' name of the attention implementation; None for its default.
+        quantised: Whether the linear layers are held in 4 bits (NF4); needs a GPU.
 
     Returns:
         Model in evaluation mode, and tokenizer.
@@ -123,18 +141,39 @@ def load(files: ModelFiles, *, dtype: "torch.dtype", device: str, attention: str
     try:
         tokenizer = AutoTokenizer.from_pretrained(files.base)
         model = AutoModelForCausalLM.from_pretrained(
-            files.base, dtype=dtype, attn_implementation=attention, use_safetensors=True
+            files.base,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            **(_in_four_bits(dtype, device) if quantised else {}),
         )
         if files.adapter is not None:
             model = _merge(model, files.adapter)
-    except (OSError, ValueError, KeyError) as e:
+    except (OSError, ValueError, KeyError, ImportError) as e:
         raise ModelError(
             f"model {files.name!r} cannot be loaded: {e}", hint="give a folder with safetensors or a Hugging Face id"
         ) from e
-    model = model.eval().requires_grad_(False).to(device)
+    model = model.eval().requires_grad_(False)
+    if not quantised:
+        model = model.to(device)
     if device == "cpu":
         _transpose_in_memory(model)
     return model, tokenizer
+
+
+def _in_four_bits(dtype: "torch.dtype", device: str) -> dict[str, Any]:
+    """What makes transformers quantise while it loads; the model is then on its device already."""
+    from transformers import BitsAndBytesConfig
+
+    if device == "cpu":
+        raise ModelError("a model in 4 bits needs a GPU", hint="set quantised: false")
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def _transpose_in_memory(model: Any) -> None:
@@ -178,7 +217,11 @@ def load_engine(
     if threads:
         torch.set_num_threads(threads)
     device = device or default_device()
-    loaded, tokenizer = load(
-        find(model, adapter=adapter), dtype=default_dtype(device), device=device, attention=IMPLEMENTATION
+    files = find(model, adapter=adapter)
+    loaded, tokenizer = load(files, dtype=default_dtype(device), device=device, attention=IMPLEMENTATION)
+    return LocalEngine(
+        loaded,
+        tokenizer,
+        fingerprint=engine_fingerprint(model, adapter=adapter),
+        definitions=defines_types(files),
     )
-    return LocalEngine(loaded, tokenizer, fingerprint=engine_fingerprint(model, adapter=adapter))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3Config,
     Gemma3TextConfig,
     Glm4Config,
     LlamaConfig,
@@ -38,6 +39,24 @@ CONFIGS = {
     "glm4": lambda v: Glm4Config(vocab_size=v, **_COMMON),
     "llama": lambda v: LlamaConfig(vocab_size=v, **_COMMON),
 }
+# A language model inside one that also sees.
+SEEING = {
+    "gemma3_vision": lambda v: Gemma3Config(
+        text_config=CONFIGS["gemma3"](v).to_dict(),
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+        image_token_index=v - 1,
+        boi_token_index=v - 2,
+        eoi_token_index=v - 3,
+        **{k: _COMMON[k] for k in ("pad_token_id", "bos_token_id", "eos_token_id", "initializer_range")},
+    ),
+}
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -55,7 +74,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 
 def random_model(name: str, vocabulary: int, *, seed: int) -> Any:
     torch.manual_seed(seed)
-    config = CONFIGS[name](vocabulary)
+    config = {**CONFIGS, **SEEING}[name](vocabulary)
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
 
 

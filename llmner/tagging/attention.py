@@ -87,6 +87,13 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: floa
     return out.reshape(rows, heads, length, width).transpose(1, 2)
 
 
+def _rows_and_places(lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Of packed rows with these lengths, each token's row and its place there."""
+    row = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    starts = lengths.cumsum(0) - lengths
+    return row, torch.arange(len(row), device=lengths.device) - starts[row]
+
+
 _SHORT = 16  # tokens; rows that are fed more, new ones, are padded apart from those that are fed a draft
 
 
@@ -126,8 +133,7 @@ class RowCache:
         device = self._kept.device
         self._grow(max(s + c for s, c in zip(starts, counts, strict=True)))
         repeats = torch.tensor(counts, device=device)
-        index = torch.arange(len(rows), device=device).repeat_interleave(repeats)
-        within = torch.cat([torch.arange(c, device=device) for c in counts])
+        index, within = _rows_and_places(repeats)
         self._row_of = torch.tensor(rows, device=device)[index]
         self._slot_of = torch.tensor(starts, device=device)[index] + within
         is_short = (repeats <= _SHORT)[index]
@@ -225,8 +231,7 @@ class SharedPrefix:
         self._prefix = prefix
         self._rows = len(lengths)
         self._length = max(lengths)
-        self._within = torch.cat([torch.arange(n, device=device) for n in lengths])
-        index = torch.arange(self._rows, device=device).repeat_interleave(torch.tensor(lengths, device=device))
+        index, self._within = _rows_and_places(torch.tensor(lengths, device=device))
         self._padded_at = index * self._length + self._within
         self._masks: dict[int | None, tuple[Tensor, Tensor]] = {}
 

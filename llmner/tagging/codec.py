@@ -19,13 +19,15 @@ class Codec:
 
     Args:
         tokenizer: A transformers tokenizer.
+        definitions: Whether the prompt defines the types, see ``prompts.prefix``.
 
     Raises:
         ModelError: A tag or the line end is not a single token of it, so the grammar cannot be written.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, *, definitions: bool = True) -> None:
         self._tokenizer = tokenizer
+        self._definitions = definitions
         self._units = UnitTokeniser(self._encode)
         self.suffix = tuple(self._encode(prompts.SUFFIX))
         self._open, self._close, self._newline = (self._single(s) for s in ("[", "]", "\n"))
@@ -40,7 +42,9 @@ class Codec:
 
     def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token_id
-        return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set)))
+        return tuple(
+            ([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, definitions=self._definitions))
+        )
 
     def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
         heads = tuple(tuple(self._encode(prompts.line_head(t.label))) for t in tag_set.types)

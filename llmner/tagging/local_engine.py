@@ -51,23 +51,31 @@ class LocalEngine:
         model: A transformers causal model whose attention is ``attention.IMPLEMENTATION``.
         tokenizer: Its tokenizer.
         fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
+        definitions: Whether the prompt defines the types, as it did when the model was trained.
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need
             fewer passes; see tests/benchmarks/decoding.py.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, fingerprint: dict[str, str], rows: int = 32, draft: int = 8
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        fingerprint: dict[str, str],
+        definitions: bool = True,
+        rows: int = 32,
+        draft: int = 8,
     ) -> None:
         self._decoder = model.get_decoder()
         self._embedding: Tensor = model.get_output_embeddings().weight
-        self._softcap: float | None = getattr(model.config, "final_logit_softcapping", None)
-        self._window: int = model.config.max_position_embeddings
-        self._codec = Codec(tokenizer)
+        config = model.config.get_text_config()  # of a model that also sees, its language part
+        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self._window: int = config.max_position_embeddings
+        self._codec = Codec(tokenizer, definitions=definitions)
         self._rows = rows
         self._draft = draft
         self._fingerprint = fingerprint
-        config = model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._cache = RowCache(
             rows, config.num_hidden_layers, config.num_key_value_heads, width, dtype=model.dtype, device=model.device

@@ -20,9 +20,14 @@ _TEMPLATES = {
 }
 
 
-def prefix(tag_set: TagSet) -> str:
-    """The fixed part of the prompt, up to where the sentence starts."""
-    types = "\n".join(f"{t.label}: {t.definition}" for t in tag_set.types)
+def prefix(tag_set: TagSet, *, definitions: bool = True) -> str:
+    """The fixed part of the prompt, up to where the sentence starts.
+
+    Args:
+        tag_set: The types.
+        definitions: Whether they are defined or only named.
+    """
+    types = "\n".join(f"{t.label}: {t.definition}" if definitions else t.label for t in tag_set.types)
     return _TEMPLATES[tag_set.lang].format(name=tag_set.name, types=types)
 
 

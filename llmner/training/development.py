@@ -1,0 +1,80 @@
+"""Strict F1 of a generator in training on development sentences, corpus by corpus.
+
+Invariant: it is what the engine would reach with the weights as they are; all processes of a run share the work and
+get the same figures.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.evaluation.evaluate import evaluate
+from llmner.evaluation.scoring import Score
+from llmner.tagging.local_engine import LocalEngine
+from llmner.tagset import TagSet
+from llmner.training.settings import GeneratorTraining
+
+
+@dataclass(frozen=True)
+class Development:
+    """Development sentences of a corpus.
+
+    Attributes:
+        name: The corpus's.
+        tag_set: Its types.
+        sentences: What to measure on.
+        decides: Whether the corpus counts for what is best; one that is left out of training does not.
+    """
+
+    name: str
+    tag_set: TagSet
+    sentences: Sequence[AnnotatedSentence]
+    decides: bool
+
+
+def read_development(settings: GeneratorTraining, tag_sets: dict[str, TagSet]) -> list[Development]:
+    """The development sentences of a run's corpora.
+
+    Args:
+        settings: The run's.
+        tag_sets: Tag sets by the name the settings give them.
+    """
+    result = []
+    for corpus in settings.corpora:
+        if corpus.dev is None:
+            continue
+        tag_set = tag_sets[corpus.tag_set]
+        sentences = read_annotations(corpus.dev, types=[t.name for t in tag_set.types])
+        count = min(len(sentences), settings.dev_sentences)
+        picked = random.Random(settings.seed).sample(sentences, count)
+        result.append(Development(corpus.name, tag_set, picked, corpus.name not in settings.leave_out))
+    return result
+
+
+def measure(
+    model: Any, tokenizer: Any, corpora: Sequence[Development], accelerator: Accelerator, *, definitions: bool
+) -> dict[str, float]:
+    """Strict micro-F1 of each corpus, and as ``f1`` its mean over those that decide.
+
+    Args:
+        model: The causal model with its adapter in place, in evaluation mode.
+        tokenizer: Its tokenizer.
+        corpora: What to measure on.
+        accelerator: Tells which part of the sentences is this process's, and adds the counts up.
+        definitions: Whether the prompt defines the types.
+    """
+    engine = LocalEngine(model, tokenizer, fingerprint={}, definitions=definitions)
+    counts = []
+    for corpus in corpora:
+        mine = corpus.sentences[accelerator.process_index :: accelerator.num_processes]
+        micro = evaluate(engine, mine, corpus.tag_set, corpus=corpus.name).scores.micro
+        counts.append([micro.predicted, micro.right, micro.gold, micro.found])
+    total = accelerator.reduce(torch.tensor(counts, device=accelerator.device), reduction="sum")
+    f1 = {c.name: Score(*row).f1 for c, row in zip(corpora, total.tolist(), strict=True)}
+    return {"f1": fmean(f1[c.name] for c in corpora if c.decides), **{f"f1_{name}": v for name, v in f1.items()}}

@@ -1,0 +1,255 @@
+"""Training on whole batches with the Trainer of transformers: schedule, clipping, checkpoints, DDP, mixed precision.
+
+What is trained is a module whose forward takes a batch and returns its loss; so generator and selector train alike.
+A data set's items are whole batches, listed beforehand for the whole run, so a run that goes on skips those it has
+had without loading them. Of several processes each gets every n-th batch.
+
+A checkpoint holds the trained weights in full precision, what the optimiser and the schedule know, and in ``best``
+what is to be shipped: the weights that did best on development data so far, or the last ones.
+
+Invariant: a run that was stopped and started again takes the same steps as one that was not. No Ray here: the same
+loop runs on a bare machine, and under ``torchrun`` on several GPUs.
+"""
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from llmner.errors import ModelError
+from llmner.training.settings import RunSettings
+
+logger = logging.getLogger(__name__)
+
+BEST = "best"
+_STATE = "trainer_state.json"  # the last file of a checkpoint
+_TRAINED = "trained.safetensors"
+
+# What is measured on development data: names with values, ``f1`` among them, the same in all processes.
+Measure = Callable[[Accelerator], dict[str, float]]
+
+
+class Batches(Dataset):
+    """The batches of a run as a data set.
+
+    Args:
+        plan: For each batch the indices of its examples, see ``corpus.plan``.
+        collate: Makes a batch of them: a mapping of names to tensors and whatever else the module's forward takes.
+    """
+
+    def __init__(self, plan: Sequence[Sequence[int]], collate: Callable[[Sequence[int]], dict[str, Any]]) -> None:
+        self._plan = plan
+        self._collate = collate
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._collate(self._plan[index])
+
+
+def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> TrainingArguments:
+    """The Trainer's settings; making them joins this process to the others of a distributed run.
+
+    Args:
+        settings: The run's.
+        folder: Where checkpoints go; local.
+        bf16: Whether to compute in bfloat16 (autocast); weights in training stay float32.
+    """
+    measured = settings.evaluate_every is not None
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup,
+        adam_beta2=0.99,
+        max_grad_norm=1.0,
+        bf16=bf16,
+        seed=settings.seed,
+        use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+        dataloader_num_workers=2 if torch.cuda.is_available() else 0,
+        remove_unused_columns=False,
+        logging_steps=10,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=settings.checkpoint_every,
+        save_total_limit=2,  # with 1 the Trainer deletes the last one at the end, if another was better
+        eval_strategy="steps" if measured else "no",
+        eval_steps=settings.evaluate_every,
+        metric_for_best_model="f1" if measured else None,
+        greater_is_better=True if measured else None,
+        restore_callback_states_from_checkpoint=True,
+        disable_tqdm=True,
+        report_to="none",
+        log_level="error",
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are for several processes, never for DataParallel
+    return arguments
+
+
+def fit(
+    module: nn.Module,
+    batches: Batches,
+    arguments: TrainingArguments,
+    *,
+    ship: Callable[[Path], None],
+    resume: Path | None = None,
+    measure: Measure | None = None,
+    patience: int | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> None:
+    """Train a module; the last checkpoint, of the last step, holds the result.
+
+    Args:
+        module: Its forward takes a batch and returns the loss, a mean over the batch's examples. Those of its
+            parameters that require a gradient are trained and kept in checkpoints.
+        batches: Those of the whole run, in order; they fix its number of steps.
+        arguments: See ``training_arguments``.
+        ship: Writes what is to be shipped of the module into a folder.
+        resume: Checkpoint to go on from.
+        measure: Measures the module on development data.
+        patience: Measurements without a better one after which the run ends.
+        callbacks: Told of the run's events, after everything here.
+
+    Raises:
+        ModelError: The loss is no longer a finite number.
+    """
+    arguments.max_steps = len(batches) // (arguments.world_size * arguments.gradient_accumulation_steps)
+    trainer = _BatchTrainer(
+        module,
+        arguments,
+        train_dataset=batches,
+        eval_dataset=[] if measure else None,
+        data_collator=_only,
+        callbacks=[
+            _Log(),
+            *([EarlyStoppingCallback(patience)] if patience else []),
+            *callbacks,
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.ship, trainer.measure, trainer.resumed = ship, measure, resume
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a folder; one that was cut off by a kill is passed over."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
+        try:
+            json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            logger.warning("%s: not whole, passed over", checkpoint)
+            continue
+        return checkpoint
+    return None
+
+
+def _only(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The Trainer's batch of one item, which is a batch itself."""
+    (batch,) = items
+    return batch
+
+
+class _BatchTrainer(Trainer):
+    """The Trainer on modules that compute their own loss, with checkpoints of the trained weights alone."""
+
+    ship: Callable[[Path], None]
+    measure: Measure | None
+    resumed: Path | None
+    control: Any
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Tensor:
+        loss: Tensor = model(inputs)
+        return loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        assert self.measure is not None
+        self.model.eval()
+        metrics = {f"eval_{name}": value for name, value in self.measure(self.accelerator).items()}
+        self.model.train()
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {n: p.detach().cpu().contiguous() for n, p in self._trained(self.model).items()}
+        save_file(trained, folder / _TRAINED)
+        if self.measure is None or self.state.best_global_step == self.state.global_step:
+            self.ship(folder / BEST)
+        elif (before := self._earlier(folder)) is not None:
+            shutil.copytree(before / BEST, folder / BEST)
+
+    def _earlier(self, folder: Path) -> Path | None:
+        """The checkpoint before the one being written; None before the first measurement."""
+        others = [p for p in folder.parent.glob("checkpoint-*") if p != folder and (p / _STATE).exists()]
+        newest = max(others, key=lambda p: int(p.name.split("-")[1]), default=self.resumed)
+        return newest if newest is not None and (newest / BEST).exists() else None
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        file = Path(resume_from_checkpoint) / _TRAINED
+        stored = load_file(file)
+        trained = self._trained(model or self.model)
+        if stored.keys() != trained.keys() or any(stored[n].shape != p.shape for n, p in trained.items()):
+            raise ModelError(f"{file}: weights of another model or rank", hint="train into another output folder")
+        with torch.no_grad():
+            for name, p in trained.items():
+                p.copy_(stored[name])
+
+    @staticmethod
+    def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+class _Log(TrainerCallback):
+    """Tells how a run goes, measures after its last step, and ends it when the loss is lost."""
+
+    def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        self._started, self._first = time.monotonic(), state.global_step
+        if state.is_world_process_zero:
+            logger.info("from step %d of %d, %d process(es), on %s",
+                        state.global_step, state.max_steps, args.world_size, args.device)  # fmt: skip
+
+    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
+            control.should_evaluate = True
+
+    def on_log(self, args: TrainingArguments, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        measured = {k.removeprefix("eval_"): v for k, v in logs.items() if k.startswith("eval_")}
+        if measured:
+            logger.info("step %d on dev: %s", state.global_step,
+                        ", ".join(f"{name} {value:.4f}" for name, value in measured.items()))  # fmt: skip
+        if "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise ModelError(f"the loss is {logs['loss']} at step {state.global_step}", hint="lower learning_rate")
+        seconds = (time.monotonic() - self._started) / max(1, state.global_step - self._first)
+        logger.info("step %d of %d: loss %.4f, learning rate %.2e, %.2f s a step, %.0f min left",
+                    state.global_step, state.max_steps, logs["loss"], logs["learning_rate"], seconds,
+                    seconds * (state.max_steps - state.global_step) / 60)  # fmt: skip

@@ -1,0 +1,97 @@
+"""Training on Ray workers: one is killed in mid-run, the run ends with the weights of an undisturbed one."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import tiny_models
+import torch
+import yaml
+from safetensors.torch import load_file
+from tiny_training import settings, write_corpus, write_tag_set
+
+from llmner import storage
+from llmner.errors import ConfigError
+from llmner.training.distributed import run
+from llmner.training.generator import train
+from llmner.training.settings import GeneratorTraining
+
+JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
+
+
+def command(folder: Path, output: str, **changes: object) -> list[str]:
+    config = folder / f"{output}.yaml"
+    config.write_text(yaml.safe_dump(settings(folder, output, **changes)))
+    return [sys.executable, str(JOB), "--config", str(config)]
+
+
+def workers(process: subprocess.Popen) -> list[psutil.Process]:
+    """The Ray Train workers that descend from a process."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(child.cmdline()):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_worker_does_not_change_the_result(tmp_path):
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    changes = {"steps": 60, "cluster": {"workers": 2, "cpus": 1}}
+    subprocess.run(command(tmp_path, "whole", **changes), check=True, timeout=400, capture_output=True)
+
+    killed = subprocess.Popen(
+        command(tmp_path, "killed", **changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 300
+    while not [*(tmp_path / "killed").glob("ray/checkpoint_*/trainer_state.json")]:
+        assert time.monotonic() < deadline
+        assert killed.poll() is None
+        time.sleep(0.01)
+    assert not [*(tmp_path / "killed").glob("adapter/*")]
+    workers(killed)[-1].send_signal(signal.SIGKILL)
+    log, _ = killed.communicate(timeout=400)
+    assert killed.returncode == 0, log[-3000:]
+    assert re.search(r"from step [1-9]\d* of 60", log)
+
+    expected = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
+    resumed = load_file(tmp_path / "killed" / "adapter" / "adapter_model.safetensors")
+    assert expected.keys() == resumed.keys()
+    for key, value in expected.items():
+        assert torch.equal(resumed[key], value)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_checkpoints_and_adapter_on_object_storage(tmp_path, s3_environment, monkeypatch):
+    """One worker, S3; the same command again finds the result, one with other settings is refused."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    storage.file_system("s3://training")[0].mkdir("training", exist_ok=True)
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    raw = settings(tmp_path, "run", steps=6, cluster={"workers": 1})
+    job = GeneratorTraining.model_validate({**raw, "output": "s3://training/run"})
+    url = run(train, job, result="adapter")
+    assert url == "s3://training/run/adapter"
+    assert storage.list_names(url) == ["adapter_config.json", "adapter_model.safetensors", "prompt.json"]
+    (checkpoint,) = storage.list_folders("s3://training/run/ray")
+    assert "optimizer.pt" in storage.list_names(f"s3://training/run/ray/{checkpoint}")
+
+    storage.remove("s3://training/run/ray")
+    assert run(train, job, result="adapter") == url
+    assert storage.list_folders("s3://training/run/ray") == []
+    with pytest.raises(ConfigError, match="rank"):
+        run(train, job.model_copy(update={"rank": 4}), result="adapter")
