@@ -24,6 +24,7 @@ from llmner.training.settings import RunSettings
 logger = logging.getLogger(__name__)
 
 _SETTINGS = "settings.json"
+_DONE = "done"  # a file that is written last
 _RAY = "ray"  # folder of the output that Ray keeps its checkpoints in
 
 
@@ -56,7 +57,7 @@ def run(train: Train, settings: S, *, result: str) -> str:
     output = storage.absolute_url(settings.output)
     url = storage.join(output, result)
     _claim(output, settings)
-    if storage.list_names(url):
+    if storage.read_bytes(storage.join(output, _DONE)) is not None:
         logger.info("%s is there already", url)
     elif settings.cluster.workers:
         _train_on_cluster(train, settings, output, url)
@@ -92,9 +93,8 @@ def _train_here(train: Train, settings: RunSettings, folder: Path, result: Path)
     if PartialState().is_main_process:
         last = last_checkpoint(folder)
         assert last is not None
-        part = result.with_name(result.name + ".part")
-        shutil.copytree(last / BEST, part, dirs_exist_ok=True)
-        part.rename(result)
+        shutil.copytree(last / BEST, result, dirs_exist_ok=True)
+        storage.write_whole(str(folder / _DONE), b"")
 
 
 def _train_on_cluster(train: Train, settings: RunSettings, output: str, result: str) -> None:
@@ -128,6 +128,7 @@ def _train_on_cluster(train: Train, settings: RunSettings, output: str, result: 
     with checkpoint.as_directory() as folder, storage.access(result):
         fs, path = storage.file_system(result)
         fs.put(f"{folder}/{BEST}/", f"{path}/", recursive=True)
+        storage.write_whole(storage.join(output, _DONE), b"")
 
 
 def _work(job: dict[str, Any]) -> None:

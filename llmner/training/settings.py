@@ -155,6 +155,11 @@ class GeneratorTraining(RunSettings):
             raise ValueError("evaluate_every needs a corpus with dev sentences")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """See ``RunSettings.identity``; where the corpora lie does not matter."""
+        corpora = [c.model_dump(mode="json", exclude={"train", "dev"}) for c in self.corpora]
+        return {**super().identity(), "corpora": corpora, "leave_out": sorted(self.leave_out)}
+
     @property
     def trained_on(self) -> tuple[CorpusSettings, ...]:
         """The corpora that are not left out."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from llmner.errors import ModelError
+from llmner.errors import ConfigError, ModelError
 from llmner.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
@@ -126,9 +126,13 @@ def fit(
         callbacks: Told of the run's events, after everything here.
 
     Raises:
+        ConfigError: The batches are too few for a step.
         ModelError: The loss is no longer a finite number.
     """
-    arguments.max_steps = len(batches) // (arguments.world_size * arguments.gradient_accumulation_steps)
+    at_once = arguments.world_size * arguments.gradient_accumulation_steps
+    if len(batches) < at_once:
+        raise ConfigError(f"a step takes {at_once} batches, there are {len(batches)}", hint="lower batch_tokens")
+    arguments.max_steps = len(batches) // at_once
     trainer = _BatchTrainer(
         module,
         arguments,

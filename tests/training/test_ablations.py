@@ -13,7 +13,7 @@ JOB = Path(__file__).parents[2] / "jobs" / "ablations.py"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_variants_are_run_once_and_stand_side_by_side(tmp_path):
     tiny_models.save("llama", tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
@@ -30,7 +30,7 @@ def test_variants_are_run_once_and_stand_side_by_side(tmp_path):
     def table() -> list[str]:
         config.write_text(yaml.safe_dump({**raw, "variants": variants}, sort_keys=False))
         job = [sys.executable, str(JOB), "--config", str(config), "--data", str(tmp_path), "--output", str(output)]
-        subprocess.run([*job, "--steps", "15"], check=True, timeout=250)
+        subprocess.run([*job, "--steps", "15"], check=True, timeout=400)
         return [line for line in (output / "ablations.md").read_text().splitlines() if line.startswith("|")]
 
     rows = table()

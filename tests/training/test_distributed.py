@@ -43,13 +43,22 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_killed_worker_does_not_change_the_result(tmp_path):
     tiny_models.save("llama", tmp_path / "base")
     write_corpus(tmp_path / "train.jsonl")
     write_tag_set(tmp_path / "tags.yaml")
-    changes = {"steps": 60, "cluster": {"workers": 2, "cpus": 1}}
-    subprocess.run(command(tmp_path, "whole", **changes), check=True, timeout=400, capture_output=True)
+    corpus = {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml")} | dict.fromkeys(
+        ("train", "dev"), str(tmp_path / "train.jsonl")
+    )
+    changes = {
+        "corpora": [corpus],
+        "steps": 60,
+        "evaluate_every": 30,
+        "dev_sentences": 11,
+        "cluster": {"workers": 2, "cpus": 1},
+    }
+    subprocess.run(command(tmp_path, "whole", **changes), check=True, timeout=600, capture_output=True)
 
     killed = subprocess.Popen(
         command(tmp_path, "killed", **changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -61,8 +70,9 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
         time.sleep(0.01)
     assert not [*(tmp_path / "killed").glob("adapter/*")]
     workers(killed)[-1].send_signal(signal.SIGKILL)
-    log, _ = killed.communicate(timeout=400)
+    log, _ = killed.communicate(timeout=600)
     assert killed.returncode == 0, log[-3000:]
+    assert re.search(r"step 60 on dev: f1 0\.\d+, f1_tiny", log)
     assert re.search(r"from step [1-9]\d* of 60", log)
 
     expected = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
@@ -73,6 +83,7 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("cluster")
 def test_checkpoints_and_adapter_on_object_storage(tmp_path, s3_environment, monkeypatch):
     """One worker, S3; the same command again finds the result, one with other settings is refused."""

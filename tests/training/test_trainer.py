@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from llmner.errors import ModelError
+from llmner.errors import ConfigError, ModelError
 from llmner.training.settings import RunSettings
 from llmner.training.trainer import BEST, Batches, fit, last_checkpoint, training_arguments
 
@@ -112,6 +112,11 @@ def test_a_checkpoint_of_another_module_is_refused(tmp_path):
     other.w = nn.Parameter(torch.zeros(2))
     with pytest.raises(ModelError, match="another model"):
         train(tmp_path, other, steps=14)
+
+
+def test_batches_too_few_for_a_step_are_told(tmp_path):
+    with pytest.raises(ConfigError, match="a step takes 13 batches, there are 12"):
+        train(tmp_path, Point(), accumulate=13)
 
 
 def test_a_loss_that_is_lost_ends_the_run(tmp_path):
