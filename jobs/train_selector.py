@@ -1,0 +1,31 @@
+"""Train a selector: ``python jobs/train_selector.py --config configs/training/embedded_selector.yaml``.
+
+Run again after a stop, it goes on from the last checkpoint. With ``cluster.workers`` in the configuration it trains
+on a Ray cluster; without, in this process, which needs no Ray (and under ``torchrun`` on all GPUs of a machine).
+"""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="Settings, see llmner.training.selector.SelectorTraining.")],
+    data: Annotated[Path, typer.Option(help="Folder that corpora and candidates are relative to.")] = Path(),
+    output: Annotated[str | None, typer.Option(help="Folder of checkpoints and the selector.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all.")] = None,
+) -> None:
+    """Train a selector."""
+    from llmner.training.distributed import run
+    from llmner.training.selector import read_training, train
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    overrides = {k: v for k, v in (("output", output), ("steps", steps)) if v is not None}
+    selector = run(train, read_training(config, overrides, data=data), result="selector")
+    logging.info("selector in %s", selector)
+
+
+if __name__ == "__main__":
+    typer.run(main)
