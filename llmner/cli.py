@@ -91,6 +91,19 @@ def evaluate(
 
 
 @app.command()
+def publish(
+    dataset: Annotated[str, typer.Argument(help="Data set that a selector has scored; a path or URL.")],
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
+) -> None:
+    """Write the flat mentions with another threshold, without running a model again."""
+    from llmner.extraction.thresholds import publish_at
+
+    with errors_shown():
+        url = publish_at(dataset, threshold)
+    Console().print(f"Mentions   {url}", soft_wrap=True)
+
+
+@app.command()
 def candidates(
     data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
     tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],

@@ -200,7 +200,6 @@ def selector_fingerprint(name: str = models.EMBEDDED) -> dict[str, str]:
     """What shapes a selector's scores and verdicts. Loads no model."""
     folder = find_selector(name)
     return {
-        "name": name,
         "base": models.base_identity(read_settings(folder).base),
         "weights": models.identity(str(folder)),
         "prompt": f"{prompt_digest()}, candidate {VERSION}",
