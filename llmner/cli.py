@@ -77,6 +77,10 @@ def evaluate(
     tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
     model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
+    open_bias: Annotated[float, typer.Option(help="Above 0: the generator finds more, and errs more.")] = 0.0,
+    selector: Annotated[
+        str | None, typer.Option(help="Measure with this selector, too: embedded, or a folder.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
     html: Annotated[Path | None, typer.Option(help="File to write the figures to as a page.")] = None,
@@ -87,7 +91,17 @@ def evaluate(
 
     with errors_shown():
         outputs = Outputs(json=json, html=html, card=card)
-        run_evaluation(data, tag_set, outputs, Console(), model=model, adapter=adapter, limit=limit)
+        run_evaluation(
+            data,
+            tag_set,
+            outputs,
+            Console(),
+            model=model,
+            adapter=adapter,
+            limit=limit,
+            open_bias=open_bias,
+            selector=selector,
+        )
 
 
 @app.command()
@@ -123,6 +137,7 @@ def candidates(
     from llmner.annotations import read_annotations
     from llmner.models import load_engine
     from llmner.selection.candidates import find_candidates
+    from llmner.tagset import load_tag_set
 
     with errors_shown():
         types = load_tag_set(tag_set)

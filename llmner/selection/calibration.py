@@ -67,6 +67,19 @@ def calibration_error(probabilities: Sequence[float], right: Sequence[bool], *, 
     return sum(n * abs(p - share) for p, share, n in rows) / max(1, len(right))
 
 
+def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """Probability that a right candidate scores above a wrong one; ties count half, 0.5 where one kind is missing."""
+    ranks = np.searchsorted(np.sort(scores), scores, side="left") + np.searchsorted(
+        np.sort(scores), scores, side="right"
+    )
+    positive = np.asarray(right, dtype=bool)
+    rights, wrongs = int(positive.sum()), int((~positive).sum())
+    if not rights or not wrongs:
+        return 0.5
+    # Mann-Whitney: of a candidate's rank, counted from a half, what other right ones do not account for.
+    return float((ranks[positive].sum() / 2 - rights * rights / 2) / (rights * wrongs))
+
+
 def best_threshold(probabilities: Sequence[float], right: Sequence[bool], gold: int) -> tuple[float, float]:
     """The threshold with the best F1 when candidates at or above it are kept.
 

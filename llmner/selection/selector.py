@@ -20,7 +20,7 @@ from llmner.errors import LlmnerError, ModelError, SelectionError
 from llmner.mentions import Mention
 from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import VERSION, Sheet, SheetCodec, unit_spans
-from llmner.selection.competition import ANY_NESTING, Nesting, kept
+from llmner.selection.competition import ANY_NESTING, Nesting
 from llmner.tagging.prompts import prompt_digest
 from llmner.tagset import TagSet
 
@@ -52,10 +52,9 @@ class SelectorSettings(BaseModel):
     nesting: dict[str, tuple[Nesting, ...]] = {}
     measured: dict[str, float] = {}
 
-    def kept(self, mentions: Sequence[Mention], scores: Sequence[float], tag_set: str, threshold: float) -> list[bool]:
-        """Which candidates of one text and one tag set stay."""
-        spans = [(m.start, m.end, m.type) for m in mentions]
-        return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
+    def nesting_in(self, tag_set: str) -> tuple[Nesting, ...]:
+        """What may nest in a tag set."""
+        return self.nesting.get(tag_set, ANY_NESTING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ all of them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from llmner.mentions import Mention
-from llmner.selection.calibration import best_threshold, calibration_error, fit
+from llmner.selection.calibration import area_under_curve, best_threshold, calibration_error, fit
 from llmner.selection.candidates import JudgedSentence
-from llmner.selection.competition import Nesting
+from llmner.selection.competition import Nesting, kept
 from llmner.selection.selector import SelectorSettings
 
 FOLDS = 2
@@ -84,7 +82,8 @@ def tune(
 def verdict(sentence: JudgedSentence, logits: Sequence[float], settings: SelectorSettings) -> Verdict:
     """What a selector makes of a sentence's candidates."""
     scores = settings.calibration.probabilities(logits, [m.score for m in sentence.candidates])
-    stay = settings.kept(sentence.candidates, scores, sentence.tag_set, settings.threshold)
+    spans = [(m.start, m.end, m.type) for m in sentence.candidates]
+    stay = kept(spans, scores, nesting=settings.nesting_in(sentence.tag_set), threshold=settings.threshold)
     return Verdict(sentence, tuple(scores), tuple(stay))
 
 
@@ -102,19 +101,6 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
         "auc": round(area_under_curve(scores, right), 4),
         "calibration error": round(calibration_error(scores, right), 4),
     }
-
-
-def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right candidate scores above a wrong one; ties count half, 0.5 where one kind is missing."""
-    ranks = np.searchsorted(np.sort(scores), scores, side="left") + np.searchsorted(
-        np.sort(scores), scores, side="right"
-    )
-    positive = np.asarray(right, dtype=bool)
-    rights, wrongs = int(positive.sum()), int((~positive).sum())
-    if not rights or not wrongs:
-        return 0.5
-    # Mann-Whitney: of a candidate's rank, counted from a half, what other right ones do not account for.
-    return float((ranks[positive].sum() / 2 - rights * rights / 2) / (rights * wrongs))
 
 
 def _fitted(
