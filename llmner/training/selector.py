@@ -37,7 +37,7 @@ from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.units import shown, split_units
 from llmner.tagset import TagSet, load_tag_set
 from llmner.training.corpus import plan
-from llmner.training.generator import TARGETS, save_adapter
+from llmner.training.generator import save_adapter
 from llmner.training.settings import CorpusSettings, RunSettings, changed, read_mapping
 from llmner.training.trainer import Batches, fit, training_arguments
 
@@ -360,7 +360,7 @@ def _fresh_model(settings: SelectorTraining, dtype: torch.dtype, device: str) ->
     files = models.ModelFiles(base.name, base.base, None)
     transformer, tokenizer = models.load(files, dtype=dtype, device=device, attention=IMPLEMENTATION, headless=True)
     torch.manual_seed(settings.seed)
-    lora = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=TARGETS)
+    lora = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear")
     adapted = get_peft_model(transformer, lora)
     if settings.initial_adapter:
         _copy_adapter(models.find(settings.initial_adapter).adapter or settings.initial_adapter, adapted)

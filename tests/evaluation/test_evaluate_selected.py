@@ -3,14 +3,12 @@
 import json
 from datetime import date
 from pathlib import Path
+from typing import ClassVar
 
 import lxml.html
 import pytest
 import tiny_models
-import torch
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
-from transformers import AutoModel
+import tiny_selector
 from typer.testing import CliRunner
 
 from llmner.annotations import AnnotatedSentence
@@ -20,17 +18,9 @@ from llmner.evaluation.evaluate import Evaluation
 from llmner.evaluation.selection import select
 from llmner.mentions import Mention
 from llmner.report.evaluation import evaluation_page
-from llmner.selection.selector import (
-    HEAD,
-    SelectionRequest,
-    SelectionResult,
-    SelectorSettings,
-    read_settings,
-    write_settings,
-)
+from llmner.selection.selector import SelectionRequest, SelectionResult, SelectorSettings
 from llmner.tagging.engine import TaggingResult
 from llmner.tagset import load_tag_set
-from llmner.training.generator import save_adapter
 
 BC5CDR = load_tag_set("bc5cdr")
 TEXT = "aspirin and lithium caused gout"
@@ -41,7 +31,7 @@ WRONG = {(0, 11, "Chemical"): 0.8, (12, 19, "Disease"): 0.3, (20, 26, "Disease")
 class GivenScores:
     """Scores by span; a text with ``?`` cannot be judged."""
 
-    fingerprint: dict[str, str] = {}
+    fingerprint: ClassVar[dict[str, str]] = {}
 
     def judge(self, requests: list[SelectionRequest]) -> list[SelectionResult]:
         scores = GOLD | WRONG
@@ -97,20 +87,9 @@ def test_the_page_shows_what_the_selector_does() -> None:
     assert len(plots) == 2
 
 
-def save_selector(base: Path, folder: Path) -> None:
-    """A selector with random weights, tuned to nothing."""
-    torch.manual_seed(1)
-    adapted = get_peft_model(AutoModel.from_pretrained(base), LoraConfig(r=2, target_modules="all-linear"))
-    save_adapter(adapted, folder, definitions=True)
-    head = torch.nn.Linear(48, 1)
-    save_file(head.state_dict(), folder / HEAD)
-    write_settings(folder, SelectorSettings(base=str(base), nesting={"bc5cdr": ("same type",)}))
-    assert read_settings(folder).nesting == {"bc5cdr": ("same type",)}
-
-
 def test_the_command_measures_both(tmp_path: Path) -> None:
     tiny_models.save("gemma3", tmp_path / "base")
-    save_selector(tmp_path / "base", tmp_path / "selector")
+    tiny_selector.save(tmp_path / "base", tmp_path / "selector")
     lines = [{"text": TEXT, "entities": [{"start": s, "end": e, "type": t} for s, e, t in GOLD]}] * 3
     (tmp_path / "dev.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     command = ["evaluate", "--data", tmp_path / "dev.jsonl", "--tag-set", "bc5cdr", "--model", tmp_path / "base"]

@@ -6,6 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tiny_models
+import tiny_selector
+import yaml
 from capital_words import CapitalWordsEngine, ShortWordsSelector, run, selection
 from corpora import documents, mentions, text, write_jsonl
 from typer.testing import CliRunner
@@ -145,7 +148,7 @@ def test_two_generators_and_two_selectors_work_at_once(corpus: Path, tmp_path: P
     diary.mkdir()
     pools = {stage: {"documents": 2, "cpus": 0.25, "actors": [2, 2]} for stage in ("tag", "select")}
     config = job(corpus, tmp_path / "out", tag=pools["tag"], select={"mode": "on", **pools["select"]})
-    run(config, seconds=0.15, diary=diary, selection=selection(seconds=0.15, diary=diary))
+    run(config, seconds=0.2, diary=diary, selection=selection(seconds=0.5, diary=diary))
     entries = [path.name.split() for path in diary.iterdir()]
     spans = [(what, pid, float(began), float(ended)) for what, pid, began, ended in entries]
     most: dict[str, int] = {}
@@ -153,8 +156,32 @@ def test_two_generators_and_two_selectors_work_at_once(corpus: Path, tmp_path: P
         busy = {(what, pid) for what, pid, began, ended in spans if began <= moment < ended}
         at_once = {stage: sum(what == stage for what, _ in busy) for stage in ("tag", "select")}
         most = max(most, at_once, key=lambda n: sum(n.values()))
-    assert most == {"tag": 2, "select": 2}
+    assert most == {"tag": 2, "select": 2}, most
     assert len(documents(str(tmp_path / "out"))) == 64
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_file_names_generator_and_selector(corpus: Path, tmp_path: Path) -> None:
+    base = tiny_models.save("gemma3", tmp_path / "base")
+    tiny_selector.save(tmp_path / "base", tmp_path / "selector")
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(6)])
+    pool = {"cpus": 0.5, "threads": 1}
+    settings = {
+        "inputs": [str(corpus)], "output": str(tmp_path / "out"), "model": base, "tag_sets": {"en": ["bc5cdr"]},
+        "open_bias": 3.0, "tag": pool, "select": {**pool, "mode": True, "model": str(tmp_path / "selector")},
+    }  # fmt: skip
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    done = CliRunner().invoke(app, ["extract", "--config", str(file)])
+    assert done.exit_code == 0, done.output
+    found = [m for row in documents(str(tmp_path / "out")) for m in row["mentions"]]
+    assert found
+    assert all(0 <= m["selector_score"] <= 1 for m in found)
+    assert [m["selector_score"] >= 0.5 for m in found if m["kept"]] == [True] * sum(m["kept"] for m in found)
+    parts = json.loads((tmp_path / "out" / "dataset.json").read_text())["parts"]
+    assert parts["selector.threshold"] == "0.5"
+    assert parts["selector.weights"].startswith("sha256 ")
+    assert parts["engine.decoding"].endswith("open bias 3")
 
 
 def test_the_words_on_and_off_of_yaml(tmp_path: Path) -> None:
