@@ -22,7 +22,8 @@ from llmner.selection.selector import (
 from llmner.tagset import load_tag_set
 from llmner.training.distributed import run
 from llmner.training.generator import train as train_generator
-from llmner.training.selector import SelectorLoss, SelectorTraining, collate, load_material, read_training, train
+from llmner.training.selection_corpus import SelectorTraining, collate, load_material, read_training
+from llmner.training.selector import SelectorLoss, train
 from llmner.training.settings import GeneratorTraining
 
 DRUGS, ILLS = ("aspirin", "insulin", "heparin", "quinine"), ("gout", "fever", "anemia", "ulcer")
@@ -154,6 +155,12 @@ def test_settings_are_read_relative_to_the_data(tmp_path):
     read = read_training(file, {"steps": 5}, data=Path("data"))
     assert (read.steps, read.candidates, read.dev) == (5, (Path("data/c"),), (Path("data/d"),))
     assert read.corpora[0].train == Path("data/t")
+    more = "variants: {bce: {contrastive: 0}}\n"
+    file.write_text(file.read_text() + more)
+    alone = read_training(file, {}, variant="bce")
+    assert (alone.contrastive, alone.output, alone.steps) == (0, "o/bce", 3)
+    with pytest.raises(ConfigError, match="there are bce"):
+        read_training(file, {}, variant="nce")
     with pytest.raises(ConfigError, match="dve"):
         read_training(file, {"dve": 1})
     file.write_text("output: o\ncorpora: [genia]\n")
