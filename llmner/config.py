@@ -57,7 +57,7 @@ class Selecting(Workers):
         mode: ``on`` keeps the mentions that the selector lets pass, ``score-only`` scores and keeps all, ``off``
             runs none.
         model: ``embedded``, or the folder of a selector.
-        threshold: Mentions below it are not kept; by default the selector's own, tuned on dev data.
+        threshold: Mentions below it are not kept; by default the selector's own for each tag set, tuned on dev data.
     """
 
     mode: Literal["off", "on", "score-only"] = "off"

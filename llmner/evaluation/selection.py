@@ -14,7 +14,6 @@ from llmner.evaluation.evaluate import Evaluation
 from llmner.evaluation.scoring import Span, count
 from llmner.mentions import Mention
 from llmner.selection.calibration import area_under_curve, calibration_error, reliability
-from llmner.selection.competition import kept
 from llmner.selection.selector import SelectionRequest, Selector, SelectorSettings
 from llmner.tagging.engine import TaggingResult
 
@@ -121,7 +120,9 @@ def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluatio
         settings: Its settings.
         evaluation: Of the generator.
     """
-    nesting = settings.nesting_in(evaluation.tag_set.name)
+    name = evaluation.tag_set.name
+    threshold = settings.tuning(name).threshold
+    rules = settings.rules(threshold=0.0)
     requests = [
         SelectionRequest(s.text, evaluation.tag_set, r.mentions)
         for s, r in zip(evaluation.sentences, evaluation.results, strict=True)
@@ -130,7 +131,7 @@ def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluatio
     answers = selector.judge(requests)
     seconds = time.perf_counter() - started
     winners = [
-        kept(_spans(r.candidates), a.scores, nesting=nesting, threshold=0.0) if a.error is None else []
+        rules.kept(_spans(r.candidates), a.scores, name) if a.error is None else []
         for r, a in zip(requests, answers, strict=True)
     ]
     results = []
@@ -138,11 +139,11 @@ def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluatio
         stay = tuple(
             m
             for m, score, w in zip(before.mentions if won else (), answer.scores, won, strict=True)
-            if w and score >= settings.threshold
+            if w and score >= threshold
         )
         error = before.error or answer.error
         results.append(TaggingResult(stay, before.source_tokens, before.fed_tokens, error))
-    return Selected(evaluation, results, [a.scores for a in answers], winners, settings.threshold, seconds)
+    return Selected(evaluation, results, [a.scores for a in answers], winners, threshold, seconds)
 
 
 def _spans(mentions: Sequence[Mention]) -> list[Span]:

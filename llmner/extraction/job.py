@@ -15,7 +15,7 @@ from llmner.extraction.commit import STATUSES
 from llmner.extraction.dataset import Batch, Manifest
 from llmner.extraction.pipeline import Extracted, extract
 from llmner.extraction.progress import shown
-from llmner.extraction.selecting import Selection, Verdict
+from llmner.extraction.selecting import Selection
 from llmner.models import engine_fingerprint, load_engine
 from llmner.report.highlight import highlight_page
 from llmner.selection.selector import find_selector, load_selector, read_settings, selector_fingerprint
@@ -59,12 +59,10 @@ def _selection(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    settings = read_settings(find_selector(select.model))
-    threshold = settings.threshold if select.threshold is None else select.threshold
     return Selection(
         factory=partial(load_selector, select.model, threads=select.threads or os.cpu_count()),
         fingerprint=selector_fingerprint(select.model),
-        verdict=Verdict(threshold, settings.nesting),
+        rules=read_settings(find_selector(select.model)).rules(select.threshold),
         mode=select.mode,
     )
 

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from llmner import storage
 from llmner.documents import SCHEMA_VERSION
-from llmner.extraction.selecting import Verdict
+from llmner.extraction.selecting import decide
 from llmner.mentions import MENTION_STRUCT
+from llmner.selection.competition import Rules
 
 _OF_DOCUMENT = ("doc_key", "source", "source_id", "version", "lang", "year")
 
@@ -34,30 +35,28 @@ MENTION_SCHEMA = pa.schema(
 )
 
 
-def publish(
-    documents: str, mentions: str, names: list[str], *, verdict: Verdict | None = None, threads: int = 4
-) -> None:
+def publish(documents: str, mentions: str, names: list[str], *, rules: Rules | None = None, threads: int = 4) -> None:
     """Write the flat mentions of a batch.
 
     Args:
         documents: URL of the batch's documents.
         mentions: URL of the folder for its mentions.
         names: Names of the files that the manifest lists.
-        verdict: Which mentions are kept; by default what the documents say.
+        rules: Which mentions are kept; by default what the documents say.
         threads: Files at a time; what is in memory is that many files.
     """
     missing = sorted(set(names) - set(storage.list_names(mentions, ".parquet")))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(partial(_publish_file, documents, mentions, verdict), missing))
+        list(pool.map(partial(_publish_file, documents, mentions, rules), missing))
 
 
-def _publish_file(documents: str, mentions: str, verdict: Verdict | None, name: str) -> None:
+def _publish_file(documents: str, mentions: str, rules: Rules | None, name: str) -> None:
     fs, path = storage.arrow_file_system(storage.join(documents, name))
     table = pq.ParquetFile(path, filesystem=fs).read(columns=[*_OF_DOCUMENT, "mentions"])
-    if verdict is not None:
+    if rules is not None:
         nested = table["mentions"].to_pylist()
         for own in nested:
-            verdict.decide(own)
+            decide(own, rules)
         place = table.schema.get_field_index("mentions")
         table = table.set_column(place, table.schema.field(place), pa.array(nested, pa.list_(MENTION_STRUCT)))
     sink = pa.BufferOutputStream()

@@ -17,38 +17,21 @@ from llmner.documents import DOCUMENT_SCHEMA
 from llmner.errors import LlmnerError, ModelError
 from llmner.extraction.stages import Attempts, Row, batch_key, end_worker, fail, run_alone, set_parents
 from llmner.mentions import Mention
-from llmner.selection.competition import ANY_NESTING, Nesting, kept
+from llmner.selection.competition import Nesting, Rules
 from llmner.selection.selector import SelectionRequest, SelectionResult, Selector
 from llmner.tagset import TagSet
 
 PREFIX = "selector."  # of its parts in a data set's fingerprint
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How scores decide.
-
-    Attributes:
-        threshold: Mentions below it are not kept.
-        nesting: By tag set what its annotation lets nest; of one that is not named anything may.
-    """
-
-    threshold: float
-    nesting: Mapping[str, tuple[Nesting, ...]]
-
-    def decide(self, mentions: Sequence[Row]) -> None:
-        """Write into the judged mentions of a document which of them are kept, and their parents."""
-        for name in {m["tag_set"] for m in mentions}:
-            own = [m for m in mentions if m["tag_set"] == name and m["selector_score"] is not None]
-            stay = kept(
-                [(m["start"], m["end"], m["type"]) for m in own],
-                [m["selector_score"] for m in own],
-                nesting=self.nesting.get(name, ANY_NESTING),
-                threshold=self.threshold,
-            )
-            for m, k in zip(own, stay, strict=True):
-                m["kept"] = k
-        set_parents(mentions)
+def decide(mentions: Sequence[Row], rules: Rules) -> None:
+    """Write into the judged mentions of a document which of them are kept, and their parents."""
+    for name in {m["tag_set"] for m in mentions}:
+        own = [m for m in mentions if m["tag_set"] == name and m["selector_score"] is not None]
+        spans = [(m["start"], m["end"], m["type"]) for m in own]
+        for m, stays in zip(own, rules.kept(spans, [m["selector_score"] for m in own], name), strict=True):
+            m["kept"] = stays
+    set_parents(mentions)
 
 
 @dataclass(frozen=True)
@@ -58,22 +41,25 @@ class Selection:
     Attributes:
         factory: Makes a worker's selector.
         fingerprint: What shapes its scores.
-        verdict: How they decide.
+        rules: How they decide.
         mode: ``on``, or ``score-only``: everything is kept.
     """
 
     factory: Callable[[], Selector]
     fingerprint: Mapping[str, str]
-    verdict: Verdict
+    rules: Rules
     mode: Literal["on", "score-only"]
 
     def parts(self) -> dict[str, str]:
         """Its parts of a data set's fingerprint."""
+        rules = self.rules
         parts = {
             **self.fingerprint,
             "mode": self.mode,
-            "threshold": f"{self.verdict.threshold:.6g}",
-            "nesting": json.dumps({k: list(v) for k, v in sorted(self.verdict.nesting.items())}),
+            "threshold": ", ".join(
+                [f"{rules.threshold:.6g}", *(f"{k} {t:.6g}" for k, t in sorted(rules.thresholds.items()))]
+            ),
+            "nesting": json.dumps({k: list(v) for k, v in sorted(rules.nesting.items())}),
         }
         return {PREFIX + key: value for key, value in parts.items()}
 
@@ -160,7 +146,7 @@ class SelectStage:
                 m["selector_score"] = float(np.float32(round(score, 4)))  # as it is stored
         for row in rows:
             if self._selection.mode == "on" and row["status"] != "failed":
-                self._selection.verdict.decide(row["mentions"])
+                decide(row["mentions"], self._selection.rules)
                 row["status"] = "ok" if any(m["kept"] for m in row["mentions"]) else "empty"
 
     def _run_selector(self, requests: Sequence[SelectionRequest], key: str) -> list[SelectionResult]:

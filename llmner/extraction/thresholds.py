@@ -8,7 +8,8 @@ from llmner import storage
 from llmner.errors import DatasetError
 from llmner.extraction import publish
 from llmner.extraction.dataset import Dataset
-from llmner.extraction.selecting import Verdict, nesting_of_parts
+from llmner.extraction.selecting import nesting_of_parts
+from llmner.selection.competition import Rules
 
 
 def publish_at(url: str, threshold: float) -> str:
@@ -29,10 +30,10 @@ def publish_at(url: str, threshold: float) -> str:
     if nesting is None:
         raise DatasetError(f"{dataset.url}: no selector has scored it", hint="extract with `select: {mode: on}`")
     folder = storage.join(dataset.url, f"mentions-{threshold:g}")
-    verdict = Verdict(threshold, nesting)
+    rules = Rules(threshold, {}, nesting)
     with storage.access(dataset.url):
         for manifest in dataset.batches():
             target = storage.join(folder, f"batch={manifest.batch}")
             names = [f.name for f in manifest.files]
-            publish.publish(dataset.batch(manifest.batch).documents, target, names, verdict=verdict)
+            publish.publish(dataset.batch(manifest.batch).documents, target, names, rules=rules)
     return folder

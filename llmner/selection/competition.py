@@ -4,12 +4,33 @@ Invariant: winning does not depend on the threshold, so a threshold can be moved
 stored scores; of the candidates kept no two are rivals.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 Nesting = Literal["same type", "other type"]
 ANY_NESTING: tuple[Nesting, ...] = ("same type", "other type")
 Span = tuple[int, int, str]  # start, end, type
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How scores decide.
+
+    Attributes:
+        threshold: Candidates below it go.
+        thresholds: The same for single tag sets, by name.
+        nesting: By tag set what its annotation lets nest; of one that is not named anything may.
+    """
+
+    threshold: float
+    thresholds: Mapping[str, float]
+    nesting: Mapping[str, tuple[Nesting, ...]]
+
+    def kept(self, spans: Sequence[Span], scores: Sequence[float], tag_set: str) -> list[bool]:
+        """Which candidates of one text stay."""
+        threshold = self.thresholds.get(tag_set, self.threshold)
+        return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
 
 
 def kept(

@@ -1,7 +1,7 @@
 """What a selector is, and the one that judges in this process: candidates in, probabilities and a verdict out.
 
 A selector is a folder: a LoRA adapter in peft's format, ``head.safetensors`` and ``selector.json`` with base model,
-calibration, threshold and what annotation lets nest. The folder's digest says which selector it is.
+calibration, thresholds and what annotation lets nest. The folder's digest says which selector it is.
 
 Invariant: one result a request, in order; a sentence that cannot be judged has a result with an error. A score is the
 probability that the candidate is right, and depends on nothing but sentence, tag set, candidate and generator score.
@@ -20,7 +20,7 @@ from llmner.errors import LlmnerError, ModelError, SelectionError
 from llmner.mentions import Mention
 from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import VERSION, Sheet, SheetCodec, unit_spans
-from llmner.selection.competition import ANY_NESTING, Nesting
+from llmner.selection.competition import Nesting, Rules
 from llmner.tagging.prompts import prompt_digest
 from llmner.tagset import TagSet
 
@@ -33,28 +33,48 @@ _EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "embedded" / "sele
 _PASS_TOKENS = 4096  # tokens of a pass, padding included: what is in memory, not what is answered
 
 
+class Tuning(BaseModel):
+    """What dev data says about a tag set.
+
+    Attributes:
+        calibration: From logit and generator score to a probability.
+        threshold: Candidates below it go; best by F1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calibration: Calibration = Calibration()
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
 class SelectorSettings(BaseModel):
     """What a selector is besides its weights.
 
     Attributes:
         base: Base model, see ``models.find``.
-        calibration: From logit and generator score to a probability.
-        threshold: Candidates below it go; best by F1 on the dev data.
+        default: For tag sets that were not in the dev data: by all that were.
+        tuned: For those that were.
         nesting: By tag set what its annotation lets nest; of one that is not named anything may.
-        measured: Figures on the dev data, for people.
+        measured: Figures on the dev data by tag set, for people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base: str
-    calibration: Calibration = Calibration()
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    default: Tuning = Tuning()
+    tuned: dict[str, Tuning] = {}
     nesting: dict[str, tuple[Nesting, ...]] = {}
-    measured: dict[str, float] = {}
+    measured: dict[str, dict[str, float]] = {}
 
-    def nesting_in(self, tag_set: str) -> tuple[Nesting, ...]:
-        """What may nest in a tag set."""
-        return self.nesting.get(tag_set, ANY_NESTING)
+    def tuning(self, tag_set: str) -> Tuning:
+        """That of a tag set."""
+        return self.tuned.get(tag_set, self.default)
+
+    def rules(self, threshold: float | None = None) -> Rules:
+        """How scores decide, by its own thresholds or by one for all tag sets."""
+        if threshold is not None:
+            return Rules(threshold, {}, self.nesting)
+        return Rules(self.default.threshold, {k: t.threshold for k, t in self.tuned.items()}, self.nesting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +119,7 @@ class LocalSelector:
         model: The network.
         tokenizer: Its tokenizer.
         window: Most tokens of prompt, sentence and candidate that it reads.
-        calibration: See ``SelectorSettings``.
+        settings: What it is besides its weights.
         fingerprint: What shapes its scores, see ``selector_fingerprint``.
     """
 
@@ -109,13 +129,13 @@ class LocalSelector:
         tokenizer: Any,
         *,
         window: int,
-        calibration: Calibration,
+        settings: SelectorSettings,
         fingerprint: dict[str, str],
     ) -> None:
         self._model = model
         self._codec = SheetCodec(tokenizer)
         self._window = window
-        self._calibration = calibration
+        self._settings = settings
         self._fingerprint = fingerprint
 
     @property
@@ -130,7 +150,8 @@ class LocalSelector:
             if isinstance(logits, SelectionError):
                 results.append(SelectionResult(error=logits))
             else:
-                scores = self._calibration.probabilities(logits, [c.score for c in request.candidates])
+                calibration = self._settings.tuning(request.tag_set.name).calibration
+                scores = calibration.probabilities(logits, [c.score for c in request.candidates])
                 results.append(SelectionResult(tuple(scores)))
         return results
 
@@ -242,7 +263,7 @@ def load_selector(
         model,
         tokenizer,
         window=transformer.config.max_position_embeddings,
-        calibration=settings.calibration,
+        settings=settings,
         fingerprint=selector_fingerprint(name),
     )
 

@@ -10,6 +10,7 @@ Invariant: a selector that is shipped has calibration and threshold of its own w
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ from transformers import TrainerCallback
 
 from llmner import models
 from llmner.errors import ConfigError, ModelError, SelectionError
-from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import SheetCodec, read_candidates
 from llmner.selection.loss import selection_loss
 from llmner.selection.model import SelectorModel
@@ -122,19 +122,20 @@ class Development:
                 raise ConfigError(f"dev candidates of tag set {s.tag_set}, the training is of {known}")
         self._requests = [SelectionRequest(s.text, material.tag_sets[s.tag_set], s.candidates) for s in self._sentences]
         window = model.transformer.config.max_position_embeddings
-        self._selector = LocalSelector(model, tokenizer, window=window, calibration=Calibration(), fingerprint={})
-        self._nesting = material.nesting
         self.tuned = SelectorSettings(base=settings.model, nesting=material.nesting)
+        self._selector = LocalSelector(model, tokenizer, window=window, settings=self.tuned, fingerprint={})
 
     def __call__(self, accelerator: Accelerator) -> dict[str, float]:
-        """See ``trainer.Measure``."""
+        """See ``trainer.Measure``; means over tag sets."""
         logits = []
         for answer in self._selector.logits(self._requests):
             if isinstance(answer, SelectionError):
                 raise answer
             logits.append(answer)
-        self.tuned, _ = tune(self._sentences, logits, base=self.tuned.base, nesting=self._nesting)
-        return {"f1": self.tuned.measured["f1 of kept ones"], **self.tuned.measured}
+        self.tuned = tune(self._sentences, logits, self.tuned)
+        measured = list(self.tuned.measured.values())
+        names = {"f1": "f1 of kept ones", "f1_all": "f1 of all candidates", "auc": "auc", "ece": "calibration error"}
+        return {short: fmean(m[name] for m in measured) for short, name in names.items()}
 
 
 def _ship(model: SelectorModel, development: Development, folder: Path) -> None:

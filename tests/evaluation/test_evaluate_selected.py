@@ -18,7 +18,7 @@ from llmner.evaluation.evaluate import Evaluation
 from llmner.evaluation.selection import select
 from llmner.mentions import Mention
 from llmner.report.evaluation import evaluation_page
-from llmner.selection.selector import SelectionRequest, SelectionResult, SelectorSettings
+from llmner.selection.selector import SelectionRequest, SelectionResult, SelectorSettings, Tuning
 from llmner.tagging.engine import TaggingResult
 from llmner.tagset import load_tag_set
 
@@ -51,7 +51,7 @@ def generated(text: str = TEXT) -> Evaluation:
 
 
 def test_figures_with_and_without() -> None:
-    settings = SelectorSettings(base="none", threshold=0.35, nesting={"bc5cdr": ()})
+    settings = SelectorSettings(base="none", tuned={"bc5cdr": Tuning(threshold=0.35)}, nesting={"bc5cdr": ()})
     selected = select(GivenScores(), settings, generated())
     with_selector = selected.evaluation
     # (0, 11) loses to (0, 7), (12, 19) is below the threshold.
@@ -76,7 +76,7 @@ def test_a_sentence_that_cannot_be_judged_counts_with_nothing_found() -> None:
 
 
 def test_the_page_shows_what_the_selector_does() -> None:
-    selected = select(GivenScores(), SelectorSettings(base="none", threshold=0.35), generated())
+    selected = select(GivenScores(), SelectorSettings(base="none", default=Tuning(threshold=0.35)), generated())
     page = lxml.html.document_fromstring(
         evaluation_page([selected.before, selected.evaluation], {"model": "tiny"}, date(2026, 11, 22))
     )

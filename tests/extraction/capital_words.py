@@ -15,8 +15,9 @@ from typing import ClassVar
 from llmner.config import JobConfig
 from llmner.errors import SelectionError, TaggingError
 from llmner.extraction.pipeline import Extracted, extract
-from llmner.extraction.selecting import Selection, Verdict
+from llmner.extraction.selecting import Selection
 from llmner.mentions import Mention
+from llmner.selection.competition import Rules
 from llmner.selection.selector import SelectionRequest, SelectionResult
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 
@@ -32,14 +33,14 @@ class CapitalWordsEngine:
 
     fingerprint: ClassVar[dict[str, str]] = {"model": "capital words"}
 
-    def __init__(self, seconds: float = 0.0, diary: Path | None = None) -> None:
+    def __init__(self, seconds: float = 0.0, meeting: Path | None = None) -> None:
         self.seconds = seconds
-        self.diary = diary
+        self.meeting = meeting
         self.calls = 0
 
     def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
         self.calls += 1
-        with at_work(self.diary, "tag"):
+        with at_work(self.meeting, "tag"):
             time.sleep(self.seconds * len(requests))
             return [self._tag(r) for r in requests]
 
@@ -65,17 +66,17 @@ class ShortWordsSelector:
     """Scores a candidate the higher the shorter it is.
 
     A sentence with ``UNJUDGEABLE`` has an error for its result, and one with ``LETHAL`` kills the process. With a
-    folder it leaves there when it was at work.
+    folder to meet in it waits there for others, see ``at_work``.
     """
 
     fingerprint: ClassVar[dict[str, str]] = {"weights": "short words"}
 
-    def __init__(self, seconds: float = 0.0, diary: Path | None = None) -> None:
+    def __init__(self, seconds: float = 0.0, meeting: Path | None = None) -> None:
         self.seconds = seconds
-        self.diary = diary
+        self.meeting = meeting
 
     def judge(self, requests: Sequence[SelectionRequest]) -> list[SelectionResult]:
-        with at_work(self.diary, "select"):
+        with at_work(self.meeting, "select"):
             time.sleep(self.seconds * len(requests))
             return [self._judge(r) for r in requests]
 
@@ -87,24 +88,35 @@ class ShortWordsSelector:
         return SelectionResult(tuple(max(0.0, 1 - (m.end - m.start) / 20) for m in request.candidates))
 
 
+MET = "all were at work at once"
+
+
 @contextmanager
-def at_work(diary: Path | None, what: str) -> Iterator[None]:
-    """Leave a file that names the process and from when to when it was at work."""
-    began = time.time()
+def at_work(meeting: Path | None, what: str) -> Iterator[None]:
+    """Stay at work until two workers of each kind are, a few seconds at most, and note in the folder that they met."""
+    if meeting is None:
+        yield
+        return
+    mark = meeting / f"{what} {os.getpid()}"
+    mark.touch()
+    until = time.monotonic() + 5
+    while not (meeting / MET).exists() and time.monotonic() < until:
+        if all(len(list(meeting.glob(f"{kind} *"))) >= 2 for kind in ("tag", "select")):
+            (meeting / MET).touch()
+        time.sleep(0.05)
     yield
-    if diary is not None:
-        (diary / f"{what} {os.getpid()} {began} {time.time()}").touch()
+    mark.unlink()
 
 
-def selection(threshold: float = 0.5, mode: str = "on", seconds: float = 0.0, diary: Path | None = None) -> Selection:
+def selection(threshold: float = 0.5, mode: str = "on", seconds: float = 0.0, meeting: Path | None = None) -> Selection:
     """What a job with this selector selects."""
-    factory = partial(ShortWordsSelector, seconds, diary)
-    return Selection(factory, ShortWordsSelector.fingerprint, Verdict(threshold, {"genia": ()}), mode)
+    factory = partial(ShortWordsSelector, seconds, meeting)
+    return Selection(factory, ShortWordsSelector.fingerprint, Rules(threshold, {}, {"genia": ()}), mode)
 
 
-def run(config: JobConfig, seconds: float = 0.0, diary: Path | None = None, **options: object) -> Extracted:
+def run(config: JobConfig, seconds: float = 0.0, meeting: Path | None = None, **options: object) -> Extracted:
     """Extract with this engine."""
-    return extract(config, partial(CapitalWordsEngine, seconds, diary), CapitalWordsEngine.fingerprint, **options)
+    return extract(config, partial(CapitalWordsEngine, seconds, meeting), CapitalWordsEngine.fingerprint, **options)
 
 
 if __name__ == "__main__":

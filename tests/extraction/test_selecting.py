@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 import tiny_selector
 import yaml
-from capital_words import CapitalWordsEngine, ShortWordsSelector, run, selection
+from capital_words import MET, CapitalWordsEngine, ShortWordsSelector, run, selection
 from corpora import documents, mentions, text, write_jsonl
 from typer.testing import CliRunner
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_judged_fails_alone() -> None:
 
 def test_another_selector_than_the_data_set_says_ends_the_job() -> None:
     monitor = Monitor()
-    wrong = Selection(ShortWordsSelector, {"weights": "others"}, selection().verdict, "on")
+    wrong = Selection(ShortWordsSelector, {"weights": "others"}, selection().rules, "on")
     with pytest.raises(ModelError, match="short words"):
         SelectStage(wrong, TAG_SETS, monitor)
     assert isinstance(monitor.error(), ModelError)
@@ -144,19 +144,12 @@ def test_a_document_that_kills_the_selector_fails_alone(corpus: Path, tmp_path: 
 def test_two_generators_and_two_selectors_work_at_once(corpus: Path, tmp_path: Path) -> None:
     for i in range(8):
         write_jsonl(corpus / f"{i}.jsonl", [text(n) for n in range(8)], first=8 * i)
-    diary = tmp_path / "diary"
-    diary.mkdir()
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
     pools = {stage: {"documents": 2, "cpus": 0.25, "actors": [2, 2]} for stage in ("tag", "select")}
     config = job(corpus, tmp_path / "out", tag=pools["tag"], select={"mode": "on", **pools["select"]})
-    run(config, seconds=0.2, diary=diary, selection=selection(seconds=0.5, diary=diary))
-    entries = [path.name.split() for path in diary.iterdir()]
-    spans = [(what, pid, float(began), float(ended)) for what, pid, began, ended in entries]
-    most: dict[str, int] = {}
-    for moment in (began for _, _, began, _ in spans):
-        busy = {(what, pid) for what, pid, began, ended in spans if began <= moment < ended}
-        at_once = {stage: sum(what == stage for what, _ in busy) for stage in ("tag", "select")}
-        most = max(most, at_once, key=lambda n: sum(n.values()))
-    assert most == {"tag": 2, "select": 2}, most
+    run(config, meeting=meeting, selection=selection(meeting=meeting))
+    assert (meeting / MET).exists()
     assert len(documents(str(tmp_path / "out"))) == 64
 
 

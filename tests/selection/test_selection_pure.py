@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmner.selection.calibration import Calibration, best_threshold, calibration_error, fit, reliability
-from llmner.selection.competition import ANY_NESTING, kept, nesting_of
+from llmner.selection.competition import ANY_NESTING, Rules, kept, nesting_of
 from llmner.selection.loss import contrastive_loss, selection_loss
 
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 3.0, 0.1, -2.0])
@@ -124,3 +124,11 @@ def test_nesting_is_read_off_the_annotation():
     assert nesting_of([[(0, 4, "x"), (5, 9, "x")], [(0, 4, "x"), (2, 6, "x")], [(0, 4, "x"), (0, 4, "y")]]) == ()
     assert nesting_of([[(0, 4, "x"), (1, 4, "x")]]) == ("same type",)
     assert nesting_of([[(0, 4, "x"), (5, 9, "y"), (0, 2, "y")], [(3, 9, "x"), (3, 4, "x")]]) == ANY_NESTING
+
+
+def test_rules_go_by_tag_set():
+    spans, scores = [(0, 5, "x"), (0, 3, "x")], [0.6, 0.4]
+    rules = Rules(0.5, {"low": 0.3, "flat": 0.3}, {"flat": ()})
+    assert rules.kept(spans, scores, "other") == [True, False]
+    assert rules.kept(spans, scores, "low") == [True, True]
+    assert rules.kept(spans, scores, "flat") == [True, False]

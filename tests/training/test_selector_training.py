@@ -82,10 +82,12 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_learned_is_what_is_loaded(folder):
     selector = trained(settings(folder, "run"))
     tuned = read_settings(selector)
-    assert tuned.measured["auc"] > 0.9
-    assert tuned.measured["f1 of kept ones"] > tuned.measured["f1 of all candidates"] + 0.1
+    measured = tuned.measured["tiny"]
+    assert measured["auc"] > 0.9
+    assert measured["f1 of kept ones"] > measured["f1 of all candidates"] + 0.1
+    assert tuned.tuned["tiny"] == tuned.default, "there is one tag set"
     assert tuned.nesting == {"tiny": ()}
-    assert 0 < tuned.threshold < 1
+    assert 0 < tuned.default.threshold < 1
     tag_set = load_tag_set(str(folder / "tags.yaml"))
     dev = read_candidates(folder / "dev.jsonl")
     loaded = load_selector(str(selector), device="cpu")
