@@ -65,7 +65,8 @@ class SelectorModel(nn.Module):
             use_cache=False,
             sequences=sequences,
         ).last_hidden_state[0]
-        logits: Tensor = self.head(hidden[torch.tensor(judged, device=device)].float())[:, 0]
+        with torch.autocast(device.type, enabled=False):  # in float32, also where training mixes precisions
+            logits: Tensor = self.head(hidden[torch.tensor(judged, device=device)].float())[:, 0]
         return logits
 
 
