@@ -77,6 +77,10 @@ def evaluate(
     tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
     model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
+    open_bias: Annotated[float, typer.Option(help="Above 0: the generator finds more, and errs more.")] = 0.0,
+    selector: Annotated[
+        str | None, typer.Option(help="Measure with this selector, too: embedded, or a folder.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
     html: Annotated[Path | None, typer.Option(help="File to write the figures to as a page.")] = None,
@@ -87,7 +91,68 @@ def evaluate(
 
     with errors_shown():
         outputs = Outputs(json=json, html=html, card=card)
-        run_evaluation(data, tag_set, outputs, Console(), model=model, adapter=adapter, limit=limit)
+        run_evaluation(
+            data,
+            tag_set,
+            outputs,
+            Console(),
+            model=model,
+            adapter=adapter,
+            limit=limit,
+            open_bias=open_bias,
+            selector=selector,
+        )
+
+
+@app.command()
+def publish(
+    dataset: Annotated[str, typer.Argument(help="Data set that a selector has scored; a path or URL.")],
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
+) -> None:
+    """Write the flat mentions with another threshold, without running a model again."""
+    from llmner.extraction.thresholds import publish_at
+
+    with errors_shown():
+        url = publish_at(dataset, threshold)
+    Console().print(f"Mentions   {url}", soft_wrap=True)
+
+
+@app.command()
+def candidates(
+    data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
+    tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],
+    output: Annotated[Path, typer.Option(help="File to write to, JSON lines.")],
+    model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
+    adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
+    open_bias: Annotated[float, typer.Option(help="Above 0: find more, and err more.")] = 0.0,
+    sentences: Annotated[int | None, typer.Option(help="Only so many sentences, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 13,
+) -> None:
+    """Write what a generator finds in annotated sentences, for training and measuring a selector.
+
+    Give sentences that the generator was not trained on: on those it was it makes too few mistakes.
+    """
+    from random import Random
+
+    from llmner.annotations import read_annotations
+    from llmner.models import load_engine
+    from llmner.selection.candidates import find_candidates
+    from llmner.tagset import load_tag_set
+
+    with errors_shown():
+        types = load_tag_set(tag_set)
+        read = read_annotations(data, types=[t.name for t in types.types])
+        if not read:
+            raise ConfigError(f"{data}: no sentences to find candidates in")
+        count = len(read) if sentences is None else min(sentences, len(read))
+        chosen = {i + 1: read[i] for i in sorted(Random(seed).sample(range(len(read)), count))}
+        engine = load_engine(model, adapter=adapter, open_bias=open_bias)
+        found = 0
+        with output.open("w", encoding="utf-8") as stream:
+            for judged in find_candidates(engine, chosen, types, source=data.name):
+                stream.write(judged.to_json() + "\n")
+                found += len(judged.candidates)
+    Console(stderr=True).print(f"{len(chosen)} sentences with {found} candidates in {output}")
 
 
 @app.command()

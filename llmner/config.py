@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from llmner.documents import SCHEMA_VERSION
 from llmner.errors import ConfigError
@@ -25,15 +26,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TagResources(_Model):
-    """What the generator's workers get.
+class Workers(_Model):
+    """What the workers of a stage with a model get.
 
     Attributes:
         actors: Least and most workers.
         cpus: Cores that Ray reserves for a worker.
         gpus: GPUs of a worker, or a part of one.
-        threads: Threads of a worker's engine; all cores of its node where not given.
-        documents: Documents a batch: what one engine call sees, and what a lost worker repeats.
+        threads: Threads of a worker's model; all cores of its node where not given.
+        documents: Documents a batch: what the model is given at once, and what a lost worker repeats.
     """
 
     actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
@@ -43,10 +44,32 @@ class TagResources(_Model):
     documents: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> "TagResources":
+    def _ordered(self) -> "Workers":
         if self.actors[0] > self.actors[1]:
             raise ValueError(f"actors: the least number comes first, got {list(self.actors)}")
         return self
+
+
+class Selecting(Workers):
+    """The selector and its workers.
+
+    Attributes:
+        mode: ``on`` keeps the mentions that the selector lets pass, ``score-only`` scores and keeps all, ``off``
+            runs none.
+        model: ``embedded``, or the folder of a selector.
+        threshold: Mentions below it are not kept; by default the selector's own for each tag set, tuned on dev data.
+    """
+
+    mode: Literal["off", "on", "score-only"] = "off"
+    model: str = "embedded"
+    threshold: float | None = Field(default=None, ge=0, le=1)
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _yaml_word(cls, value: Any) -> Any:
+        return (
+            {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+        )  # YAML reads on, off so
 
 
 class JobConfig(_Model):
@@ -60,7 +83,10 @@ class JobConfig(_Model):
         model: A named model, a Hugging Face id or a path.
         adapter: Path of an adapter for it.
         tag_sets: Tag sets by language of the document.
-        tag: Resources of the generator.
+        open_bias: Added to the generator's logit of opening a tag: above 0 it finds more and errs more, for a
+            selector to choose from.
+        tag: The generator's workers.
+        select: The selector and its workers.
         max_sentence: Code points above which a sentence is cut at a safe place.
         documents_per_file: Documents gathered before a file is written and counts as done.
         batch: Name of the batch; by default it follows from the inputs.
@@ -74,7 +100,9 @@ class JobConfig(_Model):
     model: str = "embedded"
     adapter: str | None = None
     tag_sets: dict[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
-    tag: TagResources = TagResources()
+    open_bias: float = 0.0
+    tag: Workers = Workers()
+    select: Selecting = Selecting()
     max_sentence: int = Field(default=400, ge=50)
     documents_per_file: int = Field(default=1000, ge=1)
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
@@ -154,7 +182,11 @@ class Fingerprint:
 
 
 def fingerprint(
-    engine: Mapping[str, str], tag_sets: Mapping[str, tuple[TagSet, ...]], *, segmentation: str
+    engine: Mapping[str, str],
+    tag_sets: Mapping[str, tuple[TagSet, ...]],
+    *,
+    segmentation: str,
+    selector: Mapping[str, str] = MappingProxyType({}),
 ) -> Fingerprint:
     """Fingerprint of a job.
 
@@ -162,8 +194,9 @@ def fingerprint(
         engine: What shapes the engine's answers: digests of model and adapter, prompts, decoding.
         tag_sets: Tag sets by language.
         segmentation: Version and settings of the segmentation.
+        selector: Parts of the selector, see ``selecting.Selection.parts``; none where none runs.
     """
-    parts = {"schema": SCHEMA_VERSION, "segmentation": segmentation}
+    parts = {"schema": SCHEMA_VERSION, "segmentation": segmentation, **selector}
     parts |= {f"engine.{key}": value for key, value in engine.items()}
     for lang, sets in tag_sets.items():
         parts[f"tag_sets.{lang}"] = ", ".join(f"{t.name} {t.digest[:12]}" for t in sets)

@@ -73,8 +73,12 @@ class TaggingError(LlmnerError):
     """A text that the engine could not tag."""
 
 
+class SelectionError(LlmnerError):
+    """Candidates that the selector could not judge."""
+
+
 class WorkerDiedError(LlmnerError):
-    """A document whose tagging ended its worker again and again."""
+    """A document that ended its worker again and again."""
 
 
 class DatasetError(LlmnerError):

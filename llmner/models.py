@@ -57,24 +57,30 @@ def find(model: str = EMBEDDED, *, adapter: str | None = None) -> ModelFiles:
     return ModelFiles(model, model, adapter)
 
 
-def engine_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None) -> dict[str, str]:
+def engine_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None, open_bias: float = 0.0) -> dict[str, str]:
     """What shapes an engine's answers: weights, prompt and decoding. Loads no model.
 
     A part of the model is told by a digest of its files, or by its id where it is on a hub.
     """
-    base = f"gguf sha256 {embedded.GGUF_SHA256}" if model == EMBEDDED else _identity(model)
+    decoding = f"greedy, grammar {GRAMMAR_VERSION}"
     if model == EMBEDDED:
         adapter = adapter or str(_ADAPTER)
     return {
         "model": model,
-        "base": base,
-        "adapter": _identity(adapter) if adapter else "none",
+        "base": base_identity(model),
+        "adapter": identity(adapter) if adapter else "none",
         "prompt": prompt_digest(),
-        "decoding": f"greedy, grammar {GRAMMAR_VERSION}",
+        "decoding": f"{decoding}, open bias {open_bias:g}" if open_bias else decoding,
     }
 
 
-def _identity(name: str) -> str:
+def base_identity(model: str) -> str:
+    """What tells a base model from another."""
+    return f"gguf sha256 {embedded.GGUF_SHA256}" if model == EMBEDDED else identity(model)
+
+
+def identity(name: str) -> str:
+    """A digest of a folder's weights and settings, or the name itself where it is on a hub."""
     folder = Path(name)
     if not folder.is_dir():
         return name
@@ -118,6 +124,7 @@ def load(
     device: str,
     attention: str | None = None,
     quantised: bool = False,
+    headless: bool = False,
 ) -> tuple[Any, Any]:
     """Load a causal model and its tokenizer; an adapter is merged into the weights.
 
@@ -127,6 +134,7 @@ def load(
         device: Where they go.
         attention: transformers' name of the attention implementation; None for its default.
         quantised: Whether the linear layers are held in 4 bits (NF4); needs a GPU.
+        headless: Load the transformer alone, causal or not, without a language model head.
 
     Returns:
         Model in evaluation mode, and tokenizer.
@@ -134,13 +142,14 @@ def load(
     Raises:
         ModelError: A part is missing or of another kind.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(files.base)
-        model = AutoModelForCausalLM.from_pretrained(
+        kind = AutoModel if headless else AutoModelForCausalLM
+        model = kind.from_pretrained(
             files.base,
             dtype=dtype,
             attn_implementation=attention,
@@ -157,7 +166,7 @@ def load(
     if not quantised:
         model = model.to(device)
     if device == "cpu":
-        _transpose_in_memory(model)
+        _transpose_in_memory(model if headless else model.get_decoder())
     return model, tokenizer
 
 
@@ -176,11 +185,11 @@ def _in_four_bits(dtype: "torch.dtype", device: str) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": {"": device}}
 
 
-def _transpose_in_memory(model: Any) -> None:
+def _transpose_in_memory(transformer: Any) -> None:
     """Lay the weights of linear layers out as matrix products read them: about a fifth faster on a CPU."""
     from torch.nn import Linear
 
-    for layer in model.get_decoder().modules():
+    for layer in transformer.modules():
         if isinstance(layer, Linear):
             layer.weight.data = layer.weight.data.t().contiguous().t()
 
@@ -196,7 +205,12 @@ def _merge(model: Any, adapter: str) -> Any:
 
 
 def load_engine(
-    model: str = EMBEDDED, *, adapter: str | None = None, threads: int | None = None, device: str | None = None
+    model: str = EMBEDDED,
+    *,
+    adapter: str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    open_bias: float = 0.0,
 ) -> "Engine":
     """Load the local engine.
 
@@ -205,6 +219,7 @@ def load_engine(
         adapter: See ``find``.
         threads: CPU threads to compute with; None leaves torch's choice.
         device: ``cpu`` or ``cuda``; None for ``cuda`` where there is one.
+        open_bias: See ``LocalEngine``.
 
     Raises:
         ModelError: See ``load``.
@@ -222,6 +237,7 @@ def load_engine(
     return LocalEngine(
         loaded,
         tokenizer,
-        fingerprint=engine_fingerprint(model, adapter=adapter),
+        fingerprint=engine_fingerprint(model, adapter=adapter, open_bias=open_bias),
         definitions=defines_types(files),
+        open_bias=open_bias,
     )

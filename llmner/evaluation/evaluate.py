@@ -8,13 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmner.annotations import AnnotatedSentence
 from llmner.evaluation.figures import Figures, figures
 from llmner.evaluation.scoring import Scores, Span, score
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
 from llmner.tagset import TagSet
+
+if TYPE_CHECKING:
+    from llmner.evaluation.selection import Selected
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class Evaluation:
         sentences: Its sentences, with their gold mentions.
         results: The engine's, in the same order.
         seconds: Time for all of them together.
+        selected: The selector's part, where one took part.
     """
 
     corpus: str
@@ -38,6 +42,7 @@ class Evaluation:
     sentences: Sequence[AnnotatedSentence]
     results: Sequence[TaggingResult]
     seconds: float
+    selected: "Selected | None" = None
 
     @cached_property
     def gold(self) -> list[list[Span]]:
@@ -96,6 +101,7 @@ class Evaluation:
             "source_tokens_per_second": round(self.source_tokens_per_second, 1),
             "fed_tokens": self.fed_tokens,
             "scores": self.figures.to_dict(self.texts) | {"macro": self.scores.macro},
+            **({"selector": self.selected.to_dict()} if self.selected else {}),
         }
 
 

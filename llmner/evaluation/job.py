@@ -19,8 +19,10 @@ from llmner.errors import ConfigError
 from llmner.evaluation.card import figures_section, with_section
 from llmner.evaluation.evaluate import Evaluation, evaluate
 from llmner.evaluation.figures import Measured
+from llmner.evaluation.selection import Selected, select
 from llmner.models import load_engine
 from llmner.report.evaluation import evaluation_page
+from llmner.selection.selector import find_selector, load_selector, read_settings
 from llmner.tagset import TagSet, load_tag_set
 
 
@@ -67,6 +69,8 @@ def run_evaluation(
     model: str,
     adapter: str | None = None,
     limit: int | None = None,
+    open_bias: float = 0.0,
+    selector: str | None = None,
 ) -> None:
     """Measure a model on corpora, and show and write the figures.
 
@@ -78,6 +82,8 @@ def run_evaluation(
         model: See ``models.find``.
         adapter: See ``models.find``.
         limit: Sentences to measure of each corpus at most, drawn at random, the same ones each time.
+        open_bias: See ``LocalEngine``.
+        selector: Measure with this selector, too, see ``selector.find_selector``.
 
     Raises:
         LlmnerError: A corpus, a tag set, an output or the model cannot be used.
@@ -89,12 +95,22 @@ def run_evaluation(
         )
     outputs.check()
     corpora = [_corpus(path, load_tag_set(name), limit) for path, name in zip(data, tag_sets, strict=True)]
-    engine = load_engine(model, adapter=adapter)
+    settings = read_settings(find_selector(selector)) if selector else None
+    engine = load_engine(model, adapter=adapter, open_bias=open_bias)
     evaluations = []
     for name, sentences, tag_set in corpora:
         evaluations.append(evaluate(engine, sentences, tag_set, corpus=name))
         console.print(table(evaluations[-1]))
-    _write(outputs, evaluations, engine.fingerprint, date.today())
+    shapes = engine.fingerprint
+    if selector and settings:
+        judge = load_selector(selector)
+        shapes |= {f"selector {key}": value for key, value in judge.fingerprint.items()}
+        alone, evaluations = evaluations, []
+        for before in alone:
+            together = select(judge, settings, before).evaluation
+            evaluations += [before, together]
+            console.print(table(together))
+    _write(outputs, evaluations, shapes, date.today())
 
 
 def _corpus(path: Path, tag_set: TagSet, limit: int | None) -> tuple[str, list[AnnotatedSentence], TagSet]:
@@ -126,7 +142,8 @@ def table(evaluation: Evaluation) -> Table:
     result = Table(
         title=f"{evaluation.corpus}, tag set {evaluation.tag_set.name}",
         caption=f"macro F1 {evaluation.scores.macro['f1']:.4f}; {len(evaluation.sentences)} sentences, "
-        f"{evaluation.failed} failed; {evaluation.source_tokens_per_second:.0f} source tokens a second",
+        f"{evaluation.failed} failed; {evaluation.source_tokens_per_second:.0f} source tokens a second"
+        f"{_gain(evaluation.selected)}",
     )
     for column in ("", "precision", "recall", "F1", "95 % interval", "gold", "predicted"):
         result.add_column(column, justify="right" if column else "left")
@@ -135,6 +152,17 @@ def table(evaluation: Evaluation) -> Table:
             result.add_row(name, *_row(measured))
         result.add_section()
     return result
+
+
+def _gain(selected: Selected | None) -> str:
+    """What a selector earned, in words; nothing without one."""
+    if selected is None:
+        return ""
+    compared = selected.comparison
+    return (
+        f"; F1 {compared.difference:+.4f} ({compared.interval.low:+.3f} to {compared.interval.high:+.3f}) by the "
+        f"selector, calibration error {selected.calibration_error:.3f}, {selected.seconds:.1f} s of its own"
+    )
 
 
 def _row(measured: Measured) -> list[str]:

@@ -65,7 +65,7 @@ class _Content:
     record: np.ndarray
     doc_key: np.ndarray
     status: np.ndarray  # index into STATUSES
-    mentions: int
+    mentions: int  # that are kept
     broken: dict[int, str]  # error of the input by its number
 
 
@@ -132,7 +132,7 @@ def _content(documents: str, name: str) -> _Content:
         table["record"].to_numpy(),
         table["doc_key"].to_numpy(),
         pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
-        pc.sum(pc.list_value_length(table["mentions"])).as_py() or 0,
+        pc.sum(pc.struct_field(pc.list_flatten(table["mentions"]), "kept")).as_py() or 0,
         {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
     )
 

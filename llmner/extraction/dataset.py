@@ -63,7 +63,7 @@ class Manifest(_Record):
         inputs: In the order of their numbers in ``record``.
         files: In ``documents/``; each has its counterpart of the same name under ``mentions/``.
         counts: ``records`` read; of these ``superseded`` by a later record with the same key, the others
-            ``documents`` = ``ok`` + ``empty`` + ``rejected`` + ``failed``; ``mentions`` in them.
+            ``documents`` = ``ok`` + ``empty`` + ``rejected`` + ``failed``; ``mentions`` kept in them.
         tag_sets: Names by language.
         started: When the run that committed it began, ISO 8601, UTC.
         finished: When it was committed.
@@ -164,7 +164,7 @@ class Dataset:
             "schema_version": SCHEMA_VERSION,
             "fingerprint": fingerprint.hash,
             "parts": fingerprint.parts,
-            "models": {k: v for k, v in fingerprint.parts.items() if k.startswith("engine.")},
+            "models": {k: v for k, v in fingerprint.parts.items() if k.startswith(("engine.", "selector."))},
             "tag_sets": [
                 {"name": t.name, "lang": t.lang, "digest": t.digest, "types": [vars(e) for e in t.types]}
                 for sets in tag_sets.values()

@@ -27,7 +27,7 @@ class Progress:
         complete: Whether all inputs have been read, so that ``records`` is the total.
         resumed: Documents that an earlier run has finished.
         seconds: Since the first batch of documents was begun; 0 before it.
-        deaths: Times that a worker died while it tagged.
+        deaths: Times that a worker died at its work.
     """
 
     documents: int = 0
@@ -64,11 +64,11 @@ class Monitor:
             self._finished.add(task)
 
     def begin(self, key: str) -> tuple[int, str]:
-        """Begin to tag a batch or a document; how often that was begun before in vain, and why it did not end."""
+        """Begin work on a batch or a document; how often that was begun before in vain, and why it did not end."""
         self._started = self._started or time.monotonic()
         before = self._attempts.get(key, 0)
         self._attempts[key] = before + 1
-        self._progress.deaths += before > 0 and key.startswith("batch")  # a document's are its batch's, too
+        self._progress.deaths += before > 0 and " batch " in key  # a document's are its batch's, too
         return before, self._reason.get(key, "the worker process ended without a word")
 
     def explain(self, key: str, reason: str) -> None:

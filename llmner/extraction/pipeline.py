@@ -1,4 +1,4 @@
-"""The extraction of one batch: read, segment, tag, write; then count, commit, publish.
+"""The extraction of one batch: read, segment, tag, select, write; then count, commit, publish.
 
 Invariant: running the same command again, after whatever end, leads to the same data set. What is done is known
 from the manifest of a finished batch, and from Ray's checkpoint within an unfinished one.
@@ -26,13 +26,14 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
 
 from llmner import __version__, storage
-from llmner.config import Fingerprint, JobConfig, fingerprint
+from llmner.config import Fingerprint, JobConfig, Workers, fingerprint
 from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION
 from llmner.errors import STORAGE_FAILED, CountMismatchError, DatasetError, JobFailedError, LlmnerError
 from llmner.extraction import commit, publish
 from llmner.extraction.dataset import Batch, Dataset, Input, Manifest
 from llmner.extraction.monitor import Monitor, Progress, RemoteAttempts
 from llmner.extraction.reading import NumberedDatasource
+from llmner.extraction.selecting import Selection, SelectStage
 from llmner.extraction.stages import SegmentStage, TagStage
 from llmner.segmentation import VERSION as SEGMENTATION_VERSION
 from llmner.sources.datasource import DocumentDatasource
@@ -48,7 +49,7 @@ EngineFactory = Callable[[], Engine]
 # try for ever; and a death costs a retry of every task that waits for the same worker.
 MAX_RESTARTS = 1000
 MAX_TASK_RETRIES = 100
-MIN_CPUS = 4  # logical CPUs that reading, filtering, tagging and writing need side by side
+MIN_CPUS = 5  # logical CPUs that reading, filtering, tagging, selecting and writing need side by side
 STORAGE_RETRIES = 3  # of a read that storage failed in passing, with growing pauses; drivers have retries of their own
 REPORT_SECONDS = 1.0
 
@@ -75,6 +76,7 @@ def extract(
     engine_factory: EngineFactory,
     engine: dict[str, str],
     *,
+    selection: Selection | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Extracted:
     """Run a job, or the rest of it.
@@ -83,6 +85,7 @@ def extract(
         config: The job.
         engine_factory: Makes a worker's engine.
         engine: What shapes the engine's answers.
+        selection: The selector; None where none runs.
         on_progress: Called about once a second, from another thread.
 
     Raises:
@@ -91,23 +94,25 @@ def extract(
     started = _now()
     tag_sets = config.load_tag_sets()
     files = find_files(config.inputs, config.format)
-    shapes = fingerprint(engine, tag_sets, segmentation=f"{SEGMENTATION_VERSION}, at most {config.max_sentence}")
-    selection = _selection(config, files)
+    segmentation = f"{SEGMENTATION_VERSION}, at most {config.max_sentence}"
+    selector = selection.parts() if selection else {}
+    shapes = fingerprint(engine, tag_sets, segmentation=segmentation, selector=selector)
+    reads = _reads(config, files)
     dataset = Dataset(config.output)
-    batch = dataset.batch(config.batch or _batch_name(files, selection))
+    batch = dataset.batch(config.batch or _batch_name(files, reads))
     with storage.access(dataset.url):
         dataset.ensure(shapes, tag_sets)
-        if done := _already_done(batch, selection):
+        if done := _already_done(batch, reads):
             return done
         with batch.lock() as lock:
-            if done := _already_done(batch, selection):
+            if done := _already_done(batch, reads):
                 return done
             run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-            checkpoint = _checkpoint(batch, shapes, selection)
+            checkpoint = _checkpoint(batch, shapes, reads)
             inputs = [Input(uri=f.url, size=f.size, version=f.revision) for f in files]
             with own_ray():
                 tag_stage = (engine_factory, engine, tag_sets)
-                progress = _run(config, files, batch, checkpoint, run_id, tag_stage, on_progress)
+                progress = _run(config, files, batch, checkpoint, run_id, tag_stage, selection, on_progress)
             if not progress.complete:
                 raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
             counted = commit.count(batch.documents, checkpoint, inputs, progress.records)
@@ -116,7 +121,7 @@ def extract(
             manifest = Manifest(
                 schema_version=SCHEMA_VERSION,
                 batch=batch.name,
-                selection=selection,
+                selection=reads,
                 fingerprint=shapes.hash,
                 inputs=counted.inputs,
                 files=counted.files,
@@ -139,9 +144,10 @@ def _run(
     checkpoint: str,
     run_id: str,
     tag_stage: tuple[EngineFactory, dict[str, str], dict[str, tuple[TagSet, ...]]],
+    selection: Selection | None,
     on_progress: Callable[[Progress], None],
 ) -> Progress:
-    """Read, segment, tag and write what an earlier run has not."""
+    """Read, segment, tag, select and write what an earlier run has not."""
     resumed = commit.recover(batch.documents, checkpoint)
     monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=resumed)
     source = NumberedDatasource(DocumentDatasource(files, fields=config.fields), config.limit, monitor)
@@ -149,8 +155,8 @@ def _run(
     file_system, documents = storage.arrow_file_system(batch.documents)
     with _data_context(checkpoint), _watch(monitor, on_progress):
         try:
-            (
-                # One block a read task, or Ray splits small inputs into very many.
+            # One block a read task, or Ray splits small inputs into very many.
+            found = (
                 ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
                 .map_batches(
                     SegmentStage(max_length=config.max_sentence, run_id=run_id),
@@ -162,28 +168,41 @@ def _run(
                 .map_batches(
                     TagStage,
                     fn_constructor_args=(*tag_stage, RemoteAttempts(monitor)),
-                    batch_size=config.tag.documents,  # small files' blocks come together
-                    batch_format="pyarrow",
-                    compute=ActorPoolStrategy(min_size=config.tag.actors[0], max_size=config.tag.actors[1]),
-                    num_cpus=config.tag.cpus * cpus,
-                    num_gpus=config.tag.gpus,
-                    max_restarts=MAX_RESTARTS,
-                    max_task_retries=MAX_TASK_RETRIES,
+                    **_pool(config.tag, cpus),
                 )
-                .write_parquet(
-                    documents,
-                    filesystem=file_system,
-                    schema=DOCUMENT_SCHEMA,
-                    compression="zstd",
-                    min_rows_per_file=config.documents_per_file,
-                    ray_remote_args={"num_cpus": cpus},
+            )
+            if selection is not None:
+                found = found.map_batches(
+                    SelectStage,
+                    fn_constructor_args=(selection, tag_stage[2], RemoteAttempts(monitor)),
+                    **_pool(config.select, cpus),
                 )
+            found.write_parquet(
+                documents,
+                filesystem=file_system,
+                schema=DOCUMENT_SCHEMA,
+                compression="zstd",
+                min_rows_per_file=config.documents_per_file,
+                ray_remote_args={"num_cpus": cpus},
             )
         except ray.exceptions.RayError as e:
             raise _understood(e, monitor) from e
     progress: Progress = ray.get(monitor.progress.remote())
     on_progress(progress)
     return progress
+
+
+def _pool(workers: Workers, cpus: float) -> dict[str, Any]:
+    """Ray's settings of the actor pool of a stage."""
+    return {
+        "batch_size": workers.documents,  # small files' blocks come together
+        "batch_format": "pyarrow",
+        "compute": ActorPoolStrategy(min_size=workers.actors[0], max_size=workers.actors[1]),
+        "num_cpus": workers.cpus * cpus,
+        "num_gpus": workers.gpus,
+        "max_restarts": MAX_RESTARTS,
+        "max_task_retries": MAX_TASK_RETRIES,
+    }
 
 
 @contextmanager
@@ -264,12 +283,12 @@ def _understood(error: ray.exceptions.RayError, monitor: Any) -> LlmnerError:
     return ours or JobFailedError(f"the job ended early: {what}", hint="run the same command again to go on")
 
 
-def _already_done(batch: Batch, selection: str) -> Extracted | None:
+def _already_done(batch: Batch, reads: str) -> Extracted | None:
     """The batch if it is committed, after making good what a crash behind its commit left out."""
     manifest = batch.read_manifest()
     if manifest is None:
         return None
-    if manifest.selection != selection:
+    if manifest.selection != reads:
         raise DatasetError(
             f"batch {batch.name} is done, and its inputs were others or have changed since", hint="give a new --batch"
         )
@@ -287,9 +306,9 @@ def _finish(batch: Batch, manifest: Manifest) -> None:
     storage.remove(batch.checkpoints)
 
 
-def _checkpoint(batch: Batch, shapes: Fingerprint, selection: str) -> str:
+def _checkpoint(batch: Batch, shapes: Fingerprint, reads: str) -> str:
     """URL of the checkpoint for exactly these settings and inputs; what others have left is removed."""
-    name = f"{shapes.hash}-{selection}"
+    name = f"{shapes.hash}-{reads}"
     for other in storage.list_folders(batch.checkpoints):
         if other != name:
             logger.warning("batch %s: inputs have changed since a run that did not end, starting anew", batch.name)
@@ -297,15 +316,15 @@ def _checkpoint(batch: Batch, shapes: Fingerprint, selection: str) -> str:
     return storage.join(batch.checkpoints, name)
 
 
-def _selection(config: JobConfig, files: Sequence[SourceFile]) -> str:
+def _reads(config: JobConfig, files: Sequence[SourceFile]) -> str:
     """Digest of what is read: inputs with their state, how they are read, and how much of them."""
     content = [[f.url, f.format, f.size, f.revision] for f in files], sorted(config.fields.items()), config.limit
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _batch_name(files: Sequence[SourceFile], selection: str) -> str:
+def _batch_name(files: Sequence[SourceFile], reads: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", files[0].name.partition(".")[0]).strip("-_")[:40] or "batch"
-    return f"{stem}-{selection[:8]}"
+    return f"{stem}-{reads[:8]}"
 
 
 def _versions() -> dict[str, str]:

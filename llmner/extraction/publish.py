@@ -1,4 +1,4 @@
-"""The flat table of mentions, derived from a committed batch.
+"""The flat table of the mentions that are kept, derived from a committed batch.
 
 Invariant: each file of documents has one file of mentions with the same name, which depends on nothing but it; so
 publishing again gives the same files, and what a crash left out is made good by publishing again.
@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 
 from llmner import storage
 from llmner.documents import SCHEMA_VERSION
+from llmner.extraction.selecting import decide
 from llmner.mentions import MENTION_STRUCT
+from llmner.selection.competition import Rules
 
 _OF_DOCUMENT = ("doc_key", "source", "source_id", "version", "lang", "year")
 
@@ -33,30 +35,37 @@ MENTION_SCHEMA = pa.schema(
 )
 
 
-def publish(documents: str, mentions: str, names: list[str], *, threads: int = 4) -> None:
+def publish(documents: str, mentions: str, names: list[str], *, rules: Rules | None = None, threads: int = 4) -> None:
     """Write the flat mentions of a batch.
 
     Args:
         documents: URL of the batch's documents.
         mentions: URL of the folder for its mentions.
         names: Names of the files that the manifest lists.
+        rules: Which mentions are kept; by default what the documents say.
         threads: Files at a time; what is in memory is that many files.
     """
     missing = sorted(set(names) - set(storage.list_names(mentions, ".parquet")))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(partial(_publish_file, documents, mentions), missing))
+        list(pool.map(partial(_publish_file, documents, mentions, rules), missing))
 
 
-def _publish_file(documents: str, mentions: str, name: str) -> None:
+def _publish_file(documents: str, mentions: str, rules: Rules | None, name: str) -> None:
     fs, path = storage.arrow_file_system(storage.join(documents, name))
     table = pq.ParquetFile(path, filesystem=fs).read(columns=[*_OF_DOCUMENT, "mentions"])
+    if rules is not None:
+        nested = table["mentions"].to_pylist()
+        for own in nested:
+            decide(own, rules)
+        place = table.schema.get_field_index("mentions")
+        table = table.set_column(place, table.schema.field(place), pa.array(nested, pa.list_(MENTION_STRUCT)))
     sink = pa.BufferOutputStream()
     pq.write_table(flatten(table), sink, compression="zstd")
     storage.write_whole(storage.join(mentions, name), sink.getvalue().to_pybytes())
 
 
 def flatten(documents: pa.Table) -> pa.Table:
-    """Rows of ``MENTION_SCHEMA``, one a mention, in the order of the documents.
+    """Rows of ``MENTION_SCHEMA``, one a mention that is kept, in the order of the documents.
 
     ``sentence`` and ``parent`` remain indices into the document's lists.
     """
@@ -68,7 +77,8 @@ def flatten(documents: pa.Table) -> pa.Table:
     columns["concept_id"] = pa.nulls(len(flat), pa.string())
     of_mention = [columns[name].to_pylist() for name in ("doc_key", "start", "end", "type", "tag_set")]
     columns["mention_id"] = pa.array([mention_id(*row) for row in zip(*of_mention, strict=True)], pa.string())
-    return pa.table({name: columns[name] for name in MENTION_SCHEMA.names}, schema=MENTION_SCHEMA)
+    table = pa.table({name: columns[name] for name in MENTION_SCHEMA.names}, schema=MENTION_SCHEMA)
+    return table.filter(table["kept"])
 
 
 def mention_id(doc_key: int, start: int, end: int, type_: str, tag_set: str) -> str:

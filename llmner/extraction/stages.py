@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import pyarrow as pa
 
@@ -76,7 +76,7 @@ class SegmentStage:
             try:
                 spans = segment(row["text"], row["lang"], max_length=self._max_length)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
-                _fail(row, e, stage="segment")
+                fail(row, e, stage="segment")
             else:
                 row["sentences"] = [{"start": start, "end": end} for start, end in spans]
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
@@ -122,7 +122,7 @@ class TagStage:
         """Rows of ``DOCUMENT_SCHEMA`` in and out; afterwards no status is ``read``."""
         rows = batch.to_pylist()
         todo = [row for row in rows if row["status"] == "read"]
-        key = f"batch {_digest(row['record'] for row in rows)}"
+        key = batch_key(rows, stage="tag")
         before, _ = self._attempts.begin(key)
         if before == 0:
             self._tag(todo, key)
@@ -137,19 +137,7 @@ class TagStage:
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
     def _tag_alone(self, row: Row) -> None:
-        key = f"document {row['record']}"
-        before, reason = self._attempts.begin(key)
-        if before < MAX_ATTEMPTS:
-            self._tag([row], key)
-            self._attempts.end(key)
-            return
-        if self._attempts.give_up(key) > MAX_GIVEN_UP:
-            message = f"workers die on {MAX_GIVEN_UP} documents in a row, the last time: {reason}"
-            error = ModelError(message, hint="see that the model runs at all on this machine")
-            self._attempts.fail(error)
-            raise error
-        message = f"document {row['source_id']}: its worker died {1 + before} times while tagging it: {reason}"
-        _fail(row, WorkerDiedError(message), stage="tag")
+        run_alone(row, self._tag, self._attempts, stage="tag")
 
     def _tag(self, rows: Sequence[Row], key: str) -> None:
         requests: list[TaggingRequest] = []
@@ -167,20 +155,51 @@ class TagStage:
             try:
                 _assemble(row, answers)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
-                _fail(row, e, stage="tag")
+                fail(row, e, stage="tag")
 
     def _run_engine(self, requests: Sequence[TaggingRequest], key: str) -> list[TaggingResult]:
         try:
             results = self._thread.submit(self._engine.tag, requests).result()
             if len(results) != len(requests):
                 raise RuntimeError(f"the engine gave {len(results)} results for {len(requests)} requests")
-        except Exception as e:
-            # The protocol says: an engine that raises is broken. A fresh process is the only sure cure.
-            logger.exception("the engine is broken, its worker ends")
-            self._attempts.explain(key, f"{type(e).__name__}: {e}"[:500])
-            logging.shutdown()
-            os._exit(1)
+        except Exception as e:  # noqa: BLE001 - the protocol says: an engine that raises is broken
+            end_worker(e, key, self._attempts)
         return results
+
+
+def run_alone(row: Row, run: Callable[[Sequence[Row], str], None], attempts: Attempts, *, stage: str) -> None:
+    """Run a document by itself after a worker died on its batch; one that has ended its worker too often fails.
+
+    Args:
+        row: The document.
+        run: What the stage does with documents, given them and the key of the attempt.
+        attempts: The memory of attempts.
+        stage: Name of the stage, for keys and errors.
+
+    Raises:
+        ModelError: So many documents in a row failed so that it cannot be their fault.
+    """
+    key = f"{stage} document {row['record']}"
+    before, reason = attempts.begin(key)
+    if before < MAX_ATTEMPTS:
+        run([row], key)
+        attempts.end(key)
+        return
+    if attempts.give_up(key) > MAX_GIVEN_UP:
+        message = f"workers die on {MAX_GIVEN_UP} documents in a row, the last time: {reason}"
+        error = ModelError(message, hint="see that the model runs at all on this machine")
+        attempts.fail(error)
+        raise error
+    message = f"document {row['source_id']}: its worker died {1 + before} times at stage {stage}: {reason}"
+    fail(row, WorkerDiedError(message), stage=stage)
+
+
+def end_worker(error: Exception, key: str, attempts: Attempts) -> NoReturn:
+    """End this process because its model is broken: a fresh one is the only sure cure."""
+    logger.error("the model is broken, its worker ends", exc_info=error)
+    attempts.explain(key, f"{type(error).__name__}: {error}"[:500])
+    logging.shutdown()
+    os._exit(1)
 
 
 def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResult]]) -> None:
@@ -211,22 +230,31 @@ def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResu
                 }
             )
     mentions.sort(key=lambda m: (m["start"], -m["end"], m["tag_set"], m["type"]))
-    for name in {m["tag_set"] for m in mentions}:
-        indices = [i for i, m in enumerate(mentions) if m["tag_set"] == name]
-        for i, parent in zip(
-            indices, parents([(mentions[i]["start"], mentions[i]["end"]) for i in indices]), strict=True
-        ):
-            mentions[i]["parent"] = None if parent is None else indices[parent]
+    set_parents(mentions)
     row["mentions"] = mentions
     row["status"] = "ok" if mentions else "empty"
 
 
-def _fail(row: Row, error: Exception, *, stage: str) -> None:
+def set_parents(mentions: Sequence[Row]) -> None:
+    """Write into each kept mention which kept one of its tag set encloses it; one that is not kept has no parent."""
+    for m in mentions:
+        m["parent"] = None
+    for name in {m["tag_set"] for m in mentions}:
+        indices = [i for i, m in enumerate(mentions) if m["kept"] and m["tag_set"] == name]
+        spans = [(mentions[i]["start"], mentions[i]["end"]) for i in indices]
+        for i, parent in zip(indices, parents(spans), strict=True):
+            mentions[i]["parent"] = None if parent is None else indices[parent]
+
+
+def fail(row: Row, error: Exception, *, stage: str) -> None:
+    """Write into a document's row that it failed, and why."""
     if not isinstance(error, LlmnerError):
         logger.error("document %s failed at %s", row["source_id"], stage, exc_info=error)
     row |= {"status": "failed", "mentions": [], "error_class": type(error).__name__}
     row |= {"error_message": str(error), "error_stage": stage}
 
 
-def _digest(records: Any) -> str:
-    return hashlib.blake2b(repr(list(records)).encode(), digest_size=12).hexdigest()
+def batch_key(rows: Sequence[Row], *, stage: str) -> str:
+    """What the attempts at a batch are remembered by."""
+    records = repr([row["record"] for row in rows])
+    return f"{stage} batch {hashlib.blake2b(records.encode(), digest_size=12).hexdigest()}"

@@ -17,7 +17,7 @@ from llmner.evaluation.evaluate import Evaluation
 from llmner.evaluation.figures import Measured
 from llmner.evaluation.mistakes import KINDS, Mistake
 from llmner.evaluation.scoring import Span
-from llmner.report.plots import rates_plot, shares_plot
+from llmner.report.plots import rates_plot, shares_plot, square_plot
 from llmner.report.templates import TEMPLATES
 
 _AROUND = 60  # code points of context on either side of a mistake
@@ -135,7 +135,45 @@ def frequent_mistakes(evaluation: Evaluation) -> Section | None:
     )
 
 
+def selector(evaluation: Evaluation) -> Section | None:
+    """What the selector earned and cost."""
+    selected = evaluation.selected
+    if selected is None:
+        return None
+    before, after = selected.before.figures.all, evaluation.figures.all
+    marks = {name: (m.score.recall, m.score.precision) for name, m in (("without", before), ("with", after))}
+    gain = selected.comparison
+    return Section(
+        title="Selector: what it keeps",
+        note=f"F1 {gain.difference:+.4f}, 95 % interval {gain.interval.low:+.4f} to {gain.interval.high:+.4f}, "
+        f"p {gain.p:.3f} (paired bootstrap). Threshold {selected.threshold:.3f}. "
+        f"{selected.seconds:.1f} s beside {selected.before.seconds:.1f} s of the generator. "
+        "The curve: precision and recall at all thresholds.",
+        head=("", *_RATES),
+        rows=[("without selector", *_rates(before)), ("with selector", *_rates(after))],
+        plot=square_plot(selected.curve, x="recall", y="precision", marks=marks),
+    )
+
+
+def calibration(evaluation: Evaluation) -> Section | None:
+    """Whether the selector's scores are what they say."""
+    selected = evaluation.selected
+    if selected is None:
+        return None
+    rows = selected.reliability
+    return Section(
+        title="Selector: calibration",
+        note=f"Of the candidates with a score of about 0.8, 80 % should be right. Expected calibration error "
+        f"{selected.calibration_error:.4f}, area under the ROC curve {selected.area_under_curve:.4f}.",
+        head=("mean score", "share right", "candidates"),
+        rows=rows,
+        plot=square_plot([(p, share) for p, share, _ in rows], x="score", y="share right", diagonal=True),
+    )
+
+
 SECTIONS: tuple[Callable[[Evaluation], Section | None], ...] = (
+    selector,
+    calibration,
     by_type,
     by_nesting,
     by_mention_length,

@@ -7,6 +7,7 @@ formulas.
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -70,6 +71,39 @@ def shares_plot(rows: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> 
         axes.set_xlim(0, max(left) * 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         _legend(figure)
+        return _svg(figure)
+
+
+def square_plot(
+    line: Sequence[tuple[float, float]],
+    *,
+    x: str,
+    y: str,
+    marks: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    diagonal: bool = False,
+) -> str:
+    """A line in the unit square, as SVG.
+
+    Args:
+        line: Its points.
+        x: Name of the axis.
+        y: Name of the axis.
+        marks: Named points of their own.
+        diagonal: Whether to draw where both are equal, the points of the line as dots.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, _WIDTH), layout="constrained")
+        axes = figure.add_subplot(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
+        axes.tick_params(length=0)
+        axes.grid(color=LINE, lw=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if diagonal:
+            axes.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=":")
+        axes.plot([p[0] for p in line], [p[1] for p in line], color=ACCENT, lw=2, marker="o" if diagonal else "")
+        for (name, point), colour in zip(marks.items(), KIND_COLOURS[1:], strict=False):
+            axes.plot(*point, ls="", marker="o", ms=8, color=colour, label=name, zorder=4)
+        if marks:
+            _legend(figure)
         return _svg(figure)
 
 

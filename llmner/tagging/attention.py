@@ -6,6 +6,7 @@ from the ``sequences`` argument that transformers hands down to the attention fu
 
 - ``RowCache``: decoding. Rows at different places, each with its keys and values kept.
 - ``SharedPrefix``: training. Rows that continue one common prefix, differentiable.
+- ``SharedSentences``: the selector. Rows as these, and branches that continue each row, differentiable.
 
 Invariant: a token sees exactly the tokens before it in its own sequence (within the layer's sliding window),
 whatever else is packed beside it.
@@ -267,4 +268,69 @@ class SharedPrefix:
                 mask &= place > place[:, None] - window
             n = self._prefix
             self._masks[window] = mask[None, :n, :n], mask[None, n:]
+        return self._masks[window]
+
+
+class SharedSentences(SharedPrefix):
+    """One prefix, sentences that continue it, and branches that continue each sentence.
+
+    Packed as ``prefix, sentence, branch, branch, ..., sentence, branch, ...``. A branch sees the prefix, its
+    sentence and itself, and stands where the sentence ends, whatever other branches lie between.
+
+    Args:
+        prefix: Tokens of the prefix, at least one.
+        sentences: Tokens of each sentence.
+        branches: For each sentence the tokens of its branches.
+        causal: Whether a token sees only what lies before it; otherwise the prefix, a sentence and a branch each
+            see all of themselves, and nothing sees what continues it.
+        device: Where the pass runs.
+    """
+
+    def __init__(
+        self,
+        prefix: int,
+        sentences: Sequence[int],
+        branches: Sequence[Sequence[int]],
+        *,
+        causal: bool,
+        device: torch.device,
+    ) -> None:
+        super().__init__(prefix, [s + sum(b) for s, b in zip(sentences, branches, strict=True)], device)
+        self._causal = causal
+        places, parts = [], []  # of each packed token behind the prefix: its place, and its branch or 0
+        for sentence, own in zip(sentences, branches, strict=True):
+            places += [*range(sentence), *(p for b in own for p in range(sentence, sentence + b))]
+            parts += [*[0] * sentence, *(i for i, b in enumerate(own, start=1) for _ in range(b))]
+        self._places = torch.tensor(places, device=device)
+        self._parts = self._pad_plain(torch.tensor(parts, device=device), -1)
+
+    @property
+    def positions(self) -> Tensor:
+        """See ``SharedPrefix.positions``."""
+        return torch.cat([torch.arange(self._prefix, device=self._places.device), self._prefix + self._places])[None]
+
+    def _pad_plain(self, packed: Tensor, filler: int) -> Tensor:
+        padded = packed.new_full((self._rows * self._length,), filler)
+        return padded.index_copy(0, self._padded_at, packed).view(self._rows, self._length)
+
+    def _mask(self, window: int | None) -> tuple[Tensor, Tensor]:
+        if window not in self._masks:
+            n, device = self._prefix, self._places.device
+            prefix_places = torch.arange(n, device=device)
+            places = n + self._pad_plain(self._places, 0)  # (rows, length)
+            parts = self._parts
+            own = (parts[:, None] == 0) | (parts[:, None] == parts[:, :, None])  # (rows, length, length)
+            if self._causal:
+                order = torch.arange(self._length, device=device)
+                own &= order <= order[:, None]
+                prefix_mask = prefix_places <= prefix_places[:, None]
+            else:
+                own &= (parts >= 0)[:, None]
+                prefix_mask = torch.ones(n, n, dtype=torch.bool, device=device)
+            row_mask = torch.cat([own.new_ones(self._rows, self._length, n), own], dim=2)
+            if window is not None:
+                seen = torch.cat([prefix_places.expand(self._rows, n), places], dim=1)[:, None]
+                row_mask &= (places[:, :, None] - seen).abs() < window
+                prefix_mask &= (prefix_places - prefix_places[:, None]).abs() < window
+            self._masks[window] = prefix_mask[None], row_mask
         return self._masks[window]

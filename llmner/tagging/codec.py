@@ -33,12 +33,18 @@ class Codec:
         self._open, self._close, self._newline = (self._single(s) for s in ("[", "]", "\n"))
         if tokenizer.eos_token_id is None:
             raise ModelError("the tokenizer has no end-of-sequence token")
+        self._end: int = tokenizer.eos_token_id
         self.prefix = lru_cache(maxsize=64)(self._prefix)
         self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
         return self._units(text)
+
+    def opening(self, allowed: tuple[int, ...]) -> list[bool]:
+        """Which of the tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
+        ends = allowed[0] == self._end
+        return [token == self._open or (ends and token != self._end) for token in allowed]
 
     def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token_id
@@ -52,7 +58,7 @@ class Codec:
             for b in heads:
                 if a is not b and b[: len(a)] == a:
                     raise ModelError(f"tag set {tag_set.name}: two labels begin with the same tokens {a}")
-        return Vocabulary(heads, self._open, self._close, self._newline, self._tokenizer.eos_token_id)
+        return Vocabulary(heads, self._open, self._close, self._newline, self._end)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

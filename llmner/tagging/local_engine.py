@@ -55,6 +55,8 @@ class LocalEngine:
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need
             fewer passes; see tests/benchmarks/decoding.py.
+        open_bias: Added to the logit of opening a tag, or a type's line, where the model chooses: above 0 it finds
+            more and errs more. Scores remain the model's own probabilities.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalEngine:
         definitions: bool = True,
         rows: int = 32,
         draft: int = 8,
+        open_bias: float = 0.0,
     ) -> None:
         self._decoder = model.get_decoder()
         self._embedding: Tensor = model.get_output_embeddings().weight
@@ -75,6 +78,7 @@ class LocalEngine:
         self._codec = Codec(tokenizer, definitions=definitions)
         self._rows = rows
         self._draft = draft
+        self._open_bias = open_bias
         self._fingerprint = fingerprint
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._cache = RowCache(
@@ -181,8 +185,17 @@ class LocalEngine:
         logits = (weights @ hidden[torch.tensor(places, device=device)].float()[:, :, None]).squeeze(2)
         if self._softcap:
             logits = torch.tanh(logits / self._softcap) * self._softcap
-        best = logits.masked_fill(extra, float("-inf")).softmax(1).max(1)
-        return [(a[i], p) for a, i, p in zip(allowed, best.indices.tolist(), best.values.tolist(), strict=True)]
+        logits = logits.masked_fill(extra, float("-inf"))
+        best = (logits + self._biases(allowed, most).to(device)).argmax(1, keepdim=True)
+        probabilities = logits.softmax(1).gather(1, best)[:, 0].tolist()
+        return [(a[i], p) for a, i, p in zip(allowed, best[:, 0].tolist(), probabilities, strict=True)]
+
+    def _biases(self, allowed: list[tuple[int, ...]], most: int) -> Tensor:
+        """What is added to the logits of the allowed tokens: ``(places, most)``, or zero."""
+        if not self._open_bias:
+            return torch.zeros(())
+        opening = [[*self._codec.opening(a), *[False] * (most - len(a))] for a in allowed]
+        return self._open_bias * torch.tensor(opening, dtype=torch.float32)
 
     def _result(self, row: _Row, request: TaggingRequest, error: LlmnerError | None = None) -> TaggingResult:
         return TaggingResult(

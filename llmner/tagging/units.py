@@ -10,6 +10,7 @@ Invariant: the units' texts joined are the text; the unit edges lie on code poin
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,10 @@ class TokenisedText:
     unit_at: tuple[int, ...]
     offsets: tuple[int, ...]
     blank: tuple[bool, ...]
+
+    def covering(self, start: int, end: int) -> tuple[int, int]:
+        """The units ``[first, last)`` that cover a span of code points whose edges are not white space."""
+        return bisect_right(self.offsets, start) - 1, bisect_left(self.offsets, end)
 
 
 class UnitTokeniser:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,20 @@ from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
 from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
+
+
+class Batchable(Protocol):
+    """What a batch is made of."""
+
+    @property
+    def tag_set(self) -> str:
+        """Name of its tag set."""
+        ...
+
+    @property
+    def fed(self) -> int:
+        """Tokens that the model is fed for it, prefix not counted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,7 +192,7 @@ def drawn(sizes: Sequence[int], weights: Sequence[float], *, seed: int) -> list[
     return result
 
 
-def batches(examples: Sequence[Example], indices: Sequence[int], *, tokens: int, seed: int) -> list[list[int]]:
+def batches(examples: Sequence[Batchable], indices: Sequence[int], *, tokens: int, seed: int) -> list[list[int]]:
     """Indices of examples in batches.
 
     A batch has one tag set, examples of like length and about ``tokens`` tokens, prefix not counted.
@@ -210,7 +224,7 @@ def batches(examples: Sequence[Example], indices: Sequence[int], *, tokens: int,
 
 
 def plan(
-    examples: Sequence[Example],
+    examples: Sequence[Batchable],
     sizes: Sequence[int],
     weights: Sequence[float],
     *,

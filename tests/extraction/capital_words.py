@@ -1,19 +1,24 @@
-"""An engine that needs no model: capitalised words are mentions. As a program it runs a job with it."""
+"""An engine and a selector that need no model: capitalised words are mentions. As a program it runs a job with it."""
 
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import ClassVar
 
 from llmner.config import JobConfig
-from llmner.errors import TaggingError
+from llmner.errors import SelectionError, TaggingError
 from llmner.extraction.pipeline import Extracted, extract
+from llmner.extraction.selecting import Selection
 from llmner.mentions import Mention
+from llmner.selection.competition import Rules
+from llmner.selection.selector import SelectionRequest, SelectionResult
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 
 WORD = re.compile(r"[A-Z]\w+")
@@ -28,14 +33,16 @@ class CapitalWordsEngine:
 
     fingerprint: ClassVar[dict[str, str]] = {"model": "capital words"}
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0, meeting: Path | None = None) -> None:
         self.seconds = seconds
+        self.meeting = meeting
         self.calls = 0
 
     def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
         self.calls += 1
-        time.sleep(self.seconds * len(requests))
-        return [self._tag(r) for r in requests]
+        with at_work(self.meeting, "tag"):
+            time.sleep(self.seconds * len(requests))
+            return [self._tag(r) for r in requests]
 
     def _tag(self, request: TaggingRequest) -> TaggingResult:
         if "DEADLY" in request.text:
@@ -55,9 +62,61 @@ class CapitalWordsEngine:
         return TaggingResult(tuple(mentions), source_tokens=tokens, fed_tokens=tokens)
 
 
-def run(config: JobConfig, seconds: float = 0.0, **options: object) -> Extracted:
+class ShortWordsSelector:
+    """Scores a candidate the higher the shorter it is.
+
+    A sentence with ``UNJUDGEABLE`` has an error for its result, and one with ``LETHAL`` kills the process. With a
+    folder to meet in it waits there for others, see ``at_work``.
+    """
+
+    fingerprint: ClassVar[dict[str, str]] = {"weights": "short words"}
+
+    def __init__(self, seconds: float = 0.0, meeting: Path | None = None) -> None:
+        self.seconds = seconds
+        self.meeting = meeting
+
+    def judge(self, requests: Sequence[SelectionRequest]) -> list[SelectionResult]:
+        with at_work(self.meeting, "select"):
+            time.sleep(self.seconds * len(requests))
+            return [self._judge(r) for r in requests]
+
+    def _judge(self, request: SelectionRequest) -> SelectionResult:
+        if "LETHAL" in request.text:
+            os.kill(os.getpid(), 9)
+        if "UNJUDGEABLE" in request.text:
+            return SelectionResult(error=SelectionError("this cannot be judged"))
+        return SelectionResult(tuple(max(0.0, 1 - (m.end - m.start) / 20) for m in request.candidates))
+
+
+MET = "all were at work at once"
+
+
+@contextmanager
+def at_work(meeting: Path | None, what: str) -> Iterator[None]:
+    """Stay at work until two workers of each kind are, a few seconds at most, and note in the folder that they met."""
+    if meeting is None:
+        yield
+        return
+    mark = meeting / f"{what} {os.getpid()}"
+    mark.touch()
+    until = time.monotonic() + 5
+    while not (meeting / MET).exists() and time.monotonic() < until:
+        if all(len(list(meeting.glob(f"{kind} *"))) >= 2 for kind in ("tag", "select")):
+            (meeting / MET).touch()
+        time.sleep(0.05)
+    yield
+    mark.unlink()
+
+
+def selection(threshold: float = 0.5, mode: str = "on", seconds: float = 0.0, meeting: Path | None = None) -> Selection:
+    """What a job with this selector selects."""
+    factory = partial(ShortWordsSelector, seconds, meeting)
+    return Selection(factory, ShortWordsSelector.fingerprint, Rules(threshold, {}, {"genia": ()}), mode)
+
+
+def run(config: JobConfig, seconds: float = 0.0, meeting: Path | None = None, **options: object) -> Extracted:
     """Extract with this engine."""
-    return extract(config, partial(CapitalWordsEngine, seconds), CapitalWordsEngine.fingerprint, **options)
+    return extract(config, partial(CapitalWordsEngine, seconds, meeting), CapitalWordsEngine.fingerprint, **options)
 
 
 if __name__ == "__main__":

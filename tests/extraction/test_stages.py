@@ -151,11 +151,11 @@ def test_after_a_lost_worker_documents_go_one_by_one_and_the_culprit_is_given_up
     engine = CapitalWordsEngine()
     stage = stages(engine, monitor)
     stage(segmented)
-    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("batch")}
+    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("tag batch")}
     monitor.begin(key)  # a first worker died on the batch
-    monitor.begin("document 2")  # and two more on this document
-    monitor.begin("document 2")
-    monitor.explain("document 2", "RuntimeError: out of order")
+    monitor.begin("tag document 2")  # and two more on this document
+    monitor.begin("tag document 2")
+    monitor.explain("tag document 2", "RuntimeError: out of order")
     engine.calls = 0
     rows = stage(segmented).to_pylist()
     assert engine.calls == 3
@@ -169,11 +169,11 @@ def test_a_model_that_kills_its_worker_on_every_document_ends_the_job() -> None:
     monitor = Monitor()
     segmented = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"Word {i}", id=i) for i in range(8))))
     stage = stages(monitor=monitor)
-    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("batch")}
+    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("tag batch")}
     monitor.begin(key)
     for i in range(8):
-        monitor.begin(f"document {i}")
-        monitor.begin(f"document {i}")
+        monitor.begin(f"tag document {i}")
+        monitor.begin(f"tag document {i}")
     with pytest.raises(ModelError, match="in a row"):
         stage(segmented)
 

@@ -110,3 +110,21 @@ def test_a_text_beyond_the_window_fails_alone(tokenizer):
     assert long.error is not None
     assert "600 tokens" in str(long.error)
     assert long.mentions == ()
+
+
+def test_a_bias_on_opening_finds_more_and_leaves_the_scores_alone(tokenizer):
+    """Without a bias the model's own answer; with one more tags, of which the likeliest come in first."""
+    model = random_model("gemma3", len(tokenizer), seed=5)
+    model.set_attn_implementation(IMPLEMENTATION)
+    requests = [TaggingRequest(t, TAG_SET) for t in SENTENCES]
+    found = {
+        bias: LocalEngine(model, tokenizer, fingerprint={}, rows=3, open_bias=bias).tag(requests)
+        for bias in (-100.0, 0.0, 5.0, 100.0)
+    }
+    plain = LocalEngine(model, tokenizer, fingerprint={}, rows=3).tag(requests)
+    assert [r.mentions for r in found[0.0]] == [r.mentions for r in plain]
+    counts = [sum(len(r.mentions) for r in found[bias]) for bias in sorted(found)]
+    assert counts[0] == 0 < counts[1] < counts[2] < counts[3]
+    everywhere = [m for r in found[100.0] for m in r.mentions]
+    assert all(r.mentions for r, text in zip(found[100.0], SENTENCES, strict=True) if text.strip())
+    assert min(m.score for m in everywhere) < 0.05, "the model's own probability, not the biased one"

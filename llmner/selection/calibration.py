@@ -1,0 +1,111 @@
+"""From logits to probabilities, and from probabilities to a threshold, both by dev data.
+
+Platt scaling (Platt 1999) with a second evidence: ``p = sigmoid(a * logit + b * log odds of the generator's score
++ c)``, fitted by maximum likelihood. With ``b = c = 0`` it is temperature scaling.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+_RIDGE = 1e-3  # keeps the fit finite where the classes can be told apart without error
+_STEPS = 50
+_CLOSEST = 1e-4  # generator scores are kept so far from 0 and 1
+
+
+class Calibration(BaseModel):
+    """Weights of the evidence.
+
+    Attributes:
+        logit: Of the selector's logit.
+        generator: Of the log odds of the generator's score.
+        bias: Added.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    logit: float = 1.0
+    generator: float = 0.0
+    bias: float = 0.0
+
+    def probabilities(self, logits: Sequence[float], generator_scores: Sequence[float]) -> list[float]:
+        """Probability of each candidate that it is right."""
+        z = _evidence(logits, generator_scores) @ np.array([self.logit, self.generator, self.bias])
+        return list(map(float, _sigmoid(z)))
+
+
+def fit(logits: Sequence[float], generator_scores: Sequence[float], right: Sequence[bool]) -> Calibration:
+    """Fit to judged candidates by Newton's method."""
+    x, y = _evidence(logits, generator_scores), np.asarray(right, dtype=float)
+    start = np.array([1.0, 0.0, 0.0])
+    w = start.copy()
+    for _ in range(_STEPS):
+        p = _sigmoid(x @ w)
+        gradient = x.T @ (p - y) + _RIDGE * (w - start)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(3)
+        step = np.linalg.solve(curvature, gradient)
+        w -= step / max(1.0, float(np.abs(step).max()))  # at most 1 in each weight: far out the curvature is flat
+        if np.abs(step).max() < 1e-8:
+            break
+    return Calibration(logit=float(w[0]), generator=float(w[1]), bias=float(w[2]))
+
+
+def reliability(
+    probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """For each bin of equal width that is not empty: mean probability, share that is right, count."""
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(right, dtype=float)
+    of = np.minimum((p * bins).astype(int), bins - 1)
+    filled = [of == b for b in range(bins) if (of == b).any()]
+    return [(float(p[b].mean()), float(y[b].mean()), int(b.sum())) for b in filled]
+
+
+def calibration_error(probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float:
+    """Expected calibration error: how far probability and share of right ones are apart, on average."""
+    rows = reliability(probabilities, right, bins=bins)
+    return sum(n * abs(p - share) for p, share, n in rows) / max(1, len(right))
+
+
+def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """Probability that a right candidate scores above a wrong one; ties count half, 0.5 where one kind is missing."""
+    ranks = np.searchsorted(np.sort(scores), scores, side="left") + np.searchsorted(
+        np.sort(scores), scores, side="right"
+    )
+    positive = np.asarray(right, dtype=bool)
+    rights, wrongs = int(positive.sum()), int((~positive).sum())
+    if not rights or not wrongs:
+        return 0.5
+    # Mann-Whitney: of a candidate's rank, counted from a half, what other right ones do not account for.
+    return float((ranks[positive].sum() / 2 - rights * rights / 2) / (rights * wrongs))
+
+
+def best_threshold(probabilities: Sequence[float], right: Sequence[bool], gold: int) -> tuple[float, float]:
+    """The threshold with the best F1 when candidates at or above it are kept.
+
+    Args:
+        probabilities: Of the candidates that won against their rivals.
+        right: Whether each is gold.
+        gold: Gold mentions in all, those without a candidate included.
+
+    Returns:
+        Threshold, half way to the next lower probability, and F1. Without candidates 0.5 and 0.
+    """
+    order = np.argsort(-np.asarray(probabilities, dtype=float), kind="stable")
+    p = np.asarray(probabilities, dtype=float)[order]
+    if not len(p):
+        return 0.5, 0.0
+    f1 = 2 * np.cumsum(np.asarray(right, dtype=float)[order]) / (np.arange(1, len(p) + 1) + gold)
+    f1[:-1][p[:-1] == p[1:]] = -1.0  # equal ones go together
+    best = int(f1.argmax())
+    below = p[best + 1] if best + 1 < len(p) else 0.0
+    return float((p[best] + below) / 2), float(f1[best])
+
+
+def _evidence(logits: Sequence[float], generator_scores: Sequence[float]) -> np.ndarray:
+    score = np.clip(np.asarray(generator_scores, dtype=float), _CLOSEST, 1 - _CLOSEST)
+    return np.stack([np.asarray(logits, dtype=float), np.log(score / (1 - score)), np.ones(len(score))], axis=1)
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(z / 2))

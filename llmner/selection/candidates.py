@@ -1,0 +1,205 @@
+"""Candidates: what a generator found in annotated sentences, as a file, and how a tokenizer shows one to the selector.
+
+A file is JSON lines, one sentence a line: ``{"text", "tag_set", "entities": [{"start", "end", "type"}],
+"candidates": [{"start", "end", "type", "score"}], "source", "line", "engine"}``; offsets in code points, end
+exclusive. ``source`` and ``line`` say which annotated sentence it was, ``engine`` what found the candidates.
+
+Invariant: a candidate is shown as the piece of the tagged text in which the generator would write it, after the
+generator's own prompt: label, a few units, the bracketed span, a few units. What is common to the candidates of a
+sentence stands before it, so it is computed once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llmner.annotations import AnnotatedSentence
+from llmner.errors import InputError, InputNotFoundError, ModelError
+from llmner.mentions import Mention
+from llmner.selection.samples import UnitSpan
+from llmner.tagging import prompts
+from llmner.tagging.engine import Engine, TaggingRequest
+from llmner.tagging.units import TokenisedText, UnitTokeniser
+from llmner.tagset import TagSet
+
+CONTEXT = 3  # units shown on each side of a candidate
+VERSION = 1  # raise it when the same selector would see other tokens
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSentence:
+    """An annotated sentence and what a generator found in it.
+
+    Attributes:
+        text: The sentence.
+        tag_set: Name of the tag set.
+        gold: Annotated mentions.
+        candidates: The generator's, with its scores.
+        source: Name of the file of annotated sentences.
+        line: Number of its line there, from 1.
+        engine: What found the candidates.
+    """
+
+    text: str
+    tag_set: str
+    gold: tuple[Mention, ...]
+    candidates: tuple[Mention, ...]
+    source: str
+    line: int
+    engine: str
+
+    def to_json(self) -> str:
+        """Its line of the file."""
+        content = {
+            "text": self.text,
+            "tag_set": self.tag_set,
+            "entities": [{"start": m.start, "end": m.end, "type": m.type} for m in self.gold],
+            "candidates": [
+                {"start": m.start, "end": m.end, "type": m.type, "score": round(m.score, 5)} for m in self.candidates
+            ],
+            "source": self.source,
+            "line": self.line,
+            "engine": self.engine,
+        }
+        return json.dumps(content, ensure_ascii=False)
+
+
+def read_candidates(path: Path) -> list[JudgedSentence]:
+    """Read a file of candidates.
+
+    Raises:
+        InputNotFoundError: No such file.
+        InputError: A line is not a sentence with candidates.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except FileNotFoundError:
+        raise InputNotFoundError(f"{path}: no such file", hint="`llmner candidates` writes one") from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"{path}: {e}", hint="candidates are JSON lines in UTF-8") from e
+    return [_read_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def find_candidates(
+    engine: Engine, sentences: Mapping[int, AnnotatedSentence], tag_set: TagSet, *, source: str, at_once: int = 64
+) -> Iterator[JudgedSentence]:
+    """What a generator finds in annotated sentences, in their order.
+
+    Args:
+        engine: The generator.
+        sentences: By number of their line; best none that it was trained on.
+        tag_set: What they are annotated with.
+        source: Name of their file.
+        at_once: Sentences a call of the engine.
+
+    Raises:
+        LlmnerError: A sentence cannot be tagged.
+    """
+    model = hashlib.sha256(json.dumps(engine.fingerprint, sort_keys=True).encode()).hexdigest()[:16]
+    numbers = list(sentences)
+    for first in range(0, len(numbers), at_once):
+        here = numbers[first : first + at_once]
+        results = engine.tag([TaggingRequest(sentences[n].text, tag_set) for n in here])
+        for n, result in zip(here, results, strict=True):
+            if result.error is not None:
+                raise result.error
+            text, gold = sentences[n].text, sentences[n].mentions
+            yield JudgedSentence(text, tag_set.name, gold, result.mentions, source, n, model)
+
+
+def _read_line(line: str, where: str) -> JudgedSentence:
+    try:
+        raw = json.loads(line)
+        return JudgedSentence(
+            text=raw["text"],
+            tag_set=raw["tag_set"],
+            gold=tuple(Mention(e["start"], e["end"], e["type"]) for e in raw["entities"]),
+            candidates=tuple(Mention(c["start"], c["end"], c["type"], c["score"]) for c in raw["candidates"]),
+            source=raw["source"],
+            line=raw["line"],
+            engine=raw["engine"],
+        )
+    except (ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{where}: not a sentence with candidates: {e!r}") from e
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sentence and the candidates to judge in it, as tokens.
+
+    Attributes:
+        sentence: Tokens of the sentence and what follows it in the prompt.
+        branches: For each candidate its tokens; the last one is where the judgement is read.
+    """
+
+    sentence: tuple[int, ...]
+    branches: tuple[tuple[int, ...], ...]
+
+    @property
+    def size(self) -> int:
+        """Tokens in all."""
+        return len(self.sentence) + sum(map(len, self.branches))
+
+
+class SheetCodec:
+    """Between sentences with candidates and token ids, for one tokenizer.
+
+    Args:
+        tokenizer: A transformers tokenizer, of a decoder or an encoder.
+
+    Raises:
+        ModelError: It has no token to end a candidate with.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._units = UnitTokeniser(self._encode)
+        self._suffix, self._open, self._close = (self._encode(s) for s in (prompts.SUFFIX, "[", "]"))
+        self._end = self._encode("\n") or [t for t in [tokenizer.sep_token_id] if t is not None]
+        if not self._end:
+            raise ModelError("the tokenizer has neither a line end nor a separator")
+        self.prefix = lru_cache(maxsize=64)(self._prefix)
+        self._head = lru_cache(maxsize=1024)(self._encode)
+
+    def source(self, text: str) -> TokenisedText:
+        """Units and tokens of a sentence."""
+        return self._units(text)
+
+    def sheet(self, source: TokenisedText, tag_set: TagSet, spans: Iterable[UnitSpan]) -> Sheet:
+        """The tokens of a sentence and its candidates."""
+        begins = [i for i, unit in enumerate(source.unit_at) if unit >= 0]  # the token that each unit begins with
+
+        def tokens(first: int, last: int) -> tuple[int, ...]:
+            return source.tokens[begins[max(first, 0)] : begins[min(last, len(begins) - 1)]]
+
+        branches = (
+            (
+                *self._head(prompts.line_head(tag_set.types[span.type].label)),
+                *tokens(span.first - CONTEXT, span.first),
+                *self._open,
+                *tokens(span.first, span.last),
+                *self._close,
+                *tokens(span.last, span.last + CONTEXT),
+                *self._end,
+            )
+            for span in spans
+        )
+        return Sheet((*source.tokens, *self._suffix), tuple(branches))
+
+    def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
+        first = self._tokenizer.bos_token_id
+        first = self._tokenizer.cls_token_id if first is None else first
+        return tuple(([] if first is None else [first]) + self._encode(prompts.prefix(tag_set)))
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def unit_spans(source: TokenisedText, mentions: Sequence[Mention], tag_set: TagSet) -> list[UnitSpan]:
+    """Mentions as the units that cover them, types as indices; those of unknown types are left out."""
+    index = {t.name: i for i, t in enumerate(tag_set.types)}
+    return [UnitSpan(*source.covering(m.start, m.end), index[m.type]) for m in mentions if m.type in index]
