@@ -202,7 +202,7 @@ def test_batches_in_threads_go_together_but_a_suspect_goes_alone() -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(stage, segmented))
         assert max(together) > 1
-        for key in {k for table in segmented for k in _keys_begun(monitor, stage, table) if k.startswith("batch")}:
+        for key in {k for table in segmented for k in _keys_begun(monitor, stage, table) if k.startswith("tag batch")}:
             monitor.begin(key)  # a worker died on them
         together.clear()
         rows = [row for table in threads.map(stage, segmented) for row in table.to_pylist()]
