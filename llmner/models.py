@@ -8,8 +8,10 @@ Invariant: weights are read as safetensors; nothing from storage is unpickled or
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmner import embedded
@@ -20,6 +22,7 @@ from llmner.tagging.prompts import prompt_digest
 if TYPE_CHECKING:
     import torch
 
+    from llmner.config import VllmOptions
     from llmner.tagging.engine import Engine
 
 EMBEDDED = "embedded"
@@ -57,12 +60,27 @@ def find(model: str = EMBEDDED, *, adapter: str | None = None) -> ModelFiles:
     return ModelFiles(model, model, adapter)
 
 
-def engine_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None, open_bias: float = 0.0) -> dict[str, str]:
+def engine_fingerprint(
+    model: str = EMBEDDED,
+    *,
+    adapter: str | None = None,
+    adapters: Mapping[str, str] = MappingProxyType({}),
+    grammar: bool = True,
+    open_bias: float = 0.0,
+) -> dict[str, str]:
     """What shapes an engine's answers: weights, prompt and decoding. Loads no model.
 
-    A part of the model is told by a digest of its files, or by its id where it is on a hub.
+    A part of the model is told by a digest of its files, or by its id where it is on a hub. Under the grammar all
+    engines give the same answers, so which of them it is does not count.
+
+    Args:
+        model: See ``find``.
+        adapter: See ``find``.
+        adapters: Other adapters by tag set or language.
+        grammar: Whether only the copy and tags may be written.
+        open_bias: Added to the logit of opening a tag.
     """
-    decoding = f"greedy, grammar {GRAMMAR_VERSION}"
+    decoding = f"greedy, grammar {GRAMMAR_VERSION}" if grammar else "greedy, free"
     if model == EMBEDDED:
         adapter = adapter or str(_ADAPTER)
     return {
@@ -71,6 +89,7 @@ def engine_fingerprint(model: str = EMBEDDED, *, adapter: str | None = None, ope
         "adapter": identity(adapter) if adapter else "none",
         "prompt": prompt_digest(),
         "decoding": f"{decoding}, open bias {open_bias:g}" if open_bias else decoding,
+        **{f"adapter.{name}": identity(path) for name, path in sorted(adapters.items())},
     }
 
 
@@ -142,6 +161,41 @@ def load(
     Raises:
         ModelError: A part is missing or of another kind.
     """
+    quantisation = _in_four_bits(dtype, device) if quantised else {}
+    model, tokenizer = _load_merged(
+        files, headless=headless, dtype=dtype, attn_implementation=attention, **quantisation
+    )
+    model = model.eval().requires_grad_(False)
+    if not quantised:
+        model = model.to(device)
+    if device == "cpu":
+        _transpose_in_memory(model if headless else model.get_decoder())
+    return model, tokenizer
+
+
+def merged(files: ModelFiles) -> str:
+    """Folder of a model with its adapter merged into the weights, in float32; made at the first call.
+
+    Args:
+        files: The model's parts, with an adapter.
+
+    Raises:
+        ModelError: See ``load``.
+    """
+    import torch
+
+    parts = engine_fingerprint(files.name, adapter=files.adapter)
+    digest = hashlib.sha256(f"{parts['base']} {parts['adapter']}".encode()).hexdigest()[:12]
+
+    def make(folder: Path) -> None:
+        model, tokenizer = _load_merged(files, dtype=torch.float32)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return str(embedded.prepared(f"merged-{digest}", make))
+
+
+def _load_merged(files: ModelFiles, *, headless: bool = False, **options: Any) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
@@ -149,24 +203,13 @@ def load(
     try:
         tokenizer = AutoTokenizer.from_pretrained(files.base)
         kind = AutoModel if headless else AutoModelForCausalLM
-        model = kind.from_pretrained(
-            files.base,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,
-            **(_in_four_bits(dtype, device) if quantised else {}),
-        )
+        model = kind.from_pretrained(files.base, use_safetensors=True, **options)
         if files.adapter is not None:
             model = _merge(model, files.adapter)
     except (OSError, ValueError, KeyError, ImportError) as e:
         raise ModelError(
             f"model {files.name!r} cannot be loaded: {e}", hint="give a folder with safetensors or a Hugging Face id"
         ) from e
-    model = model.eval().requires_grad_(False)
-    if not quantised:
-        model = model.to(device)
-    if device == "cpu":
-        _transpose_in_memory(model if headless else model.get_decoder())
     return model, tokenizer
 
 
@@ -240,4 +283,50 @@ def load_engine(
         fingerprint=engine_fingerprint(model, adapter=adapter, open_bias=open_bias),
         definitions=defines_types(files),
         open_bias=open_bias,
+    )
+
+
+def load_vllm_engine(
+    model: str,
+    options: "VllmOptions",
+    *,
+    adapter: str | None = None,
+    adapters: Mapping[str, str] = MappingProxyType({}),
+    gpus: float = 0.0,
+) -> "Engine":
+    """Load vLLM.
+
+    Args:
+        model: See ``find``.
+        options: How it is to run.
+        adapter: See ``find``.
+        adapters: Other adapters by tag set or language.
+        gpus: GPUs of this worker, or a part of one.
+
+    Raises:
+        ModelError: vLLM is not installed, or cannot load a part of the model.
+    """
+    try:
+        import vllm  # noqa: F401
+    except ImportError as e:
+        raise ModelError(f"vLLM cannot be imported: {e}", hint="pip install 'llmner[gpu]', or engine: local") from e
+    from transformers import AutoTokenizer
+
+    from llmner.tagging.vllm_engine import VllmEngine
+    from llmner.tagging.vllm_setup import arguments
+
+    files = find(model, adapter=adapter)
+    base, by_name = files.base, {**({"": files.adapter} if files.adapter else {}), **adapters}
+    definitions = {defines_types(replace(files, adapter=a)) for a in by_name.values()} or {True}
+    if len(definitions) > 1:
+        raise ModelError("adapters trained with and without definitions of the types cannot go together")
+    if files.adapter and not adapters and default_device() == "cpu":
+        base, by_name = merged(files), {}  # on a CPU vLLM copies an adapter's weights for each token
+    return VllmEngine(
+        arguments(base, options, by_name, gpus=gpus),
+        AutoTokenizer.from_pretrained(base),
+        fingerprint=engine_fingerprint(model, adapter=adapter, adapters=adapters, grammar=options.grammar),
+        adapters=by_name,
+        grammar=options.grammar,
+        definitions=definitions.pop(),
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmner.config import fingerprint, load_config, tag_sets_by_language
+from llmner.config import JobConfig, fingerprint, load_config, tag_sets_by_language
 from llmner.errors import ConfigError
 from llmner.tagset import load_tag_set
 
@@ -77,3 +77,15 @@ def test_the_fingerprint_holds_what_shapes_answers() -> None:
 def test_the_sample_job_is_valid() -> None:
     sample = Path(__file__).resolve().parents[1] / "configs" / "jobs" / "sample.yaml"
     assert load_config(sample, {}).load_tag_sets().keys() == {"en", "zh"}
+
+
+def test_what_only_vllm_can_do_asks_for_it() -> None:
+    base = BASE
+    JobConfig.model_validate(base | {"engine": "vllm", "adapters": {"zh": "a"}, "tag": {"batches": 4, "gpus": 0.5}})
+    for more in ({"adapters": {"zh": "a"}}, {"tag": {"batches": 2}}):
+        with pytest.raises(ValueError, match="engine: vllm"):
+            JobConfig.model_validate(base | more)
+    spread = base | {"engine": "vllm", "vllm": {"tensor_parallel": 2}}
+    JobConfig.model_validate(spread | {"tag": {"gpus": 2}})
+    with pytest.raises(ValueError, match="tensor_parallel"):
+        JobConfig.model_validate(spread | {"tag": {"gpus": 1}})

@@ -72,15 +72,28 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<bos>", eos_token="<eos>")
 
 
-def random_model(name: str, vocabulary: int, *, seed: int) -> Any:
+def random_model(name: str, vocabulary: int, *, seed: int, head_width: int = 16) -> Any:
     torch.manual_seed(seed)
     config = {**CONFIGS, **SEEING}[name](vocabulary)
+    if head_width != 16:
+        config.head_dim = head_width
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
 
 
-def save(name: str, folder: Path, *, seed: int = 3) -> str:
+def save(name: str, folder: Path, *, seed: int = 3, head_width: int = 16) -> str:
     """Save a model and its tokenizer as transformers reads them; the folder's name."""
     tokenizer = byte_tokenizer()
-    random_model(name, len(tokenizer), seed=seed).save_pretrained(folder)
+    random_model(name, len(tokenizer), seed=seed, head_width=head_width).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def save_adapter(model: str, folder: Path, *, seed: int) -> str:
+    """Save a random LoRA for a saved model; the folder's name."""
+    from peft import LoraConfig, get_peft_model
+
+    base = AutoModelForCausalLM.from_pretrained(model)
+    torch.manual_seed(seed)
+    config = LoraConfig(r=8, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
+    get_peft_model(base, config).save_pretrained(folder)
     return str(folder)

@@ -16,7 +16,7 @@ from llmner.extraction.dataset import Batch, Manifest
 from llmner.extraction.pipeline import Extracted, extract
 from llmner.extraction.progress import shown
 from llmner.extraction.selecting import Selection
-from llmner.models import engine_fingerprint, load_engine
+from llmner.models import engine_fingerprint, load_engine, load_vllm_engine
 from llmner.report.highlight import highlight_page
 from llmner.selection.selector import find_selector, load_selector, read_settings, selector_fingerprint
 from llmner.tagging.engine import Engine
@@ -37,21 +37,32 @@ def run_job(config: JobConfig, console: Console) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
-    engine = engine_fingerprint(config.model, adapter=config.adapter, open_bias=config.open_bias)
+    engine = engine_fingerprint(
+        config.model,
+        adapter=config.adapter,
+        adapters=config.adapters,
+        grammar=config.engine == "local" or config.vllm.grammar,
+        open_bias=config.open_bias,
+    )
     selection = _selection(config)
     with shown(console) as on_progress:
-        factory = partial(load, config.model, config.adapter, config.tag.threads, config.open_bias)
-        extracted = extract(config, factory, engine, selection=selection, on_progress=on_progress)
+        extracted = extract(config, partial(load, config), engine, selection=selection, on_progress=on_progress)
     picture = _picture(config.output, extracted.batch, extracted.manifest)
     _say(console, extracted, picture)
     broken = any(i.error for i in extracted.manifest.inputs)
     return EXIT_INCOMPLETE if broken or extracted.manifest.counts["failed"] else 0
 
 
-def load(model: str, adapter: str | None, threads: int | None, open_bias: float) -> Engine:
+def load(config: JobConfig) -> Engine:
     """The engine of a worker, on all cores of its node if not told otherwise."""
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
-    return load_engine(model, adapter=adapter, threads=threads or os.cpu_count(), open_bias=open_bias)
+    threads = config.tag.threads or os.cpu_count()
+    if config.engine == "vllm":
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        return load_vllm_engine(
+            config.model, config.vllm, adapter=config.adapter, adapters=config.adapters, gpus=config.tag.gpus
+        )
+    return load_engine(config.model, adapter=config.adapter, threads=threads, open_bias=config.open_bias)
 
 
 def _selection(config: JobConfig) -> Selection | None:

@@ -167,7 +167,7 @@ def _run(
                 .repartition(target_num_rows_per_block=config.tag.documents)
                 .map_batches(
                     TagStage,
-                    fn_constructor_args=(*tag_stage, RemoteAttempts(monitor)),
+                    fn_constructor_args=(*tag_stage, RemoteAttempts(monitor), config.tag.batches),
                     **_pool(config.tag, cpus),
                 )
             )
@@ -197,9 +197,15 @@ def _pool(workers: Workers, cpus: float) -> dict[str, Any]:
     return {
         "batch_size": workers.documents,  # small files' blocks come together
         "batch_format": "pyarrow",
-        "compute": ActorPoolStrategy(min_size=workers.actors[0], max_size=workers.actors[1]),
+        "compute": ActorPoolStrategy(
+            min_size=workers.actors[0],
+            max_size=workers.actors[1],
+            max_concurrent_calls_per_actor=workers.batches,
+            enable_true_multi_threading=workers.batches > 1,
+        ),
         "num_cpus": workers.cpus * cpus,
         "num_gpus": workers.gpus,
+        "accelerator_type": workers.accelerator,
         "max_restarts": MAX_RESTARTS,
         "max_task_retries": MAX_TASK_RETRIES,
     }

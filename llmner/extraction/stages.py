@@ -8,8 +8,10 @@ its worker process, so that Ray starts a new one; a document that ends its worke
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 import pyarrow as pa
@@ -85,13 +87,15 @@ class SegmentStage:
 class TagStage:
     """Finds the mentions of segmented documents with an engine of its own.
 
-    All sentences of a batch, for all tag sets of their languages, go into one call of the engine.
+    All sentences of a batch, for all tag sets of their languages, go into one call of the engine. Several batches may
+    be under way at once, in threads; a document that is suspected is tagged while nothing else is.
 
     Args:
         engine_factory: Makes the engine.
         engine: The fingerprint that it must have.
         tag_sets: Tag sets by language.
         attempts: The memory of attempts.
+        batches: Batches that may be in the engine at once.
 
     Raises:
         ModelError: The engine is another one than the data set says.
@@ -103,12 +107,13 @@ class TagStage:
         engine: Mapping[str, str],
         tag_sets: Mapping[str, Sequence[TagSet]],
         attempts: Attempts,
+        batches: int = 1,
     ) -> None:
         # Ray makes and calls a stage in different threads. OpenMP has a pool of threads for each caller, and once they
         # outnumber the cores it puts them to sleep at every barrier: a quarter of the speed. One caller, one pool.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._threads = ThreadPoolExecutor(batches, thread_name_prefix="engine")
         try:
-            self._engine = self._thread.submit(engine_factory).result()
+            self._engine = self._threads.submit(engine_factory).result()
             if self._engine.fingerprint != engine:
                 message = f"the worker's engine is {self._engine.fingerprint}, the data set is made with {dict(engine)}"
                 raise ModelError(message, hint="give all nodes the same models and the same version of llmner")
@@ -117,6 +122,7 @@ class TagStage:
             raise
         self._tag_sets = tag_sets
         self._attempts = attempts
+        self._turns = _Turns()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows of ``DOCUMENT_SCHEMA`` in and out; afterwards no status is ``read``."""
@@ -125,10 +131,12 @@ class TagStage:
         key = batch_key(rows, stage="tag")
         before, _ = self._attempts.begin(key)
         if before == 0:
-            self._tag(todo, key)
+            with self._turns.shared():
+                self._tag(todo, key)
         else:  # a worker died on this batch: find the document that did it
             for row in todo:
-                self._tag_alone(row)
+                with self._turns.alone():
+                    self._tag_alone(row)
         self._attempts.end(key)
         failed = sum(row["status"] == "failed" for row in rows)
         mentions = sum(len(row["mentions"]) for row in rows)
@@ -159,7 +167,7 @@ class TagStage:
 
     def _run_engine(self, requests: Sequence[TaggingRequest], key: str) -> list[TaggingResult]:
         try:
-            results = self._thread.submit(self._engine.tag, requests).result()
+            results = self._threads.submit(self._engine.tag, requests).result()
             if len(results) != len(requests):
                 raise RuntimeError(f"the engine gave {len(results)} results for {len(requests)} requests")
         except Exception as e:  # noqa: BLE001 - the protocol says: an engine that raises is broken
@@ -200,6 +208,41 @@ def end_worker(error: Exception, key: str, attempts: Attempts) -> NoReturn:
     attempts.explain(key, f"{type(error).__name__}: {error}"[:500])
     logging.shutdown()
     os._exit(1)
+
+
+class _Turns:
+    """Lets threads in together, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._waiting = 0  # to be alone; who comes later waits behind them
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._inside >= 0 and not self._waiting)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._inside == 0)
+            self._waiting -= 1
+            self._inside = -1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside = 0
+                self._changed.notify_all()
 
 
 def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResult]]) -> None:

@@ -34,6 +34,7 @@ class Codec:
         if tokenizer.eos_token_id is None:
             raise ModelError("the tokenizer has no end-of-sequence token")
         self._end: int = tokenizer.eos_token_id
+        self.before = self._encode(prompts.BEFORE)[-1]  # the prefix ends with it
         self.prefix = lru_cache(maxsize=64)(self._prefix)
         self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
 
@@ -53,11 +54,19 @@ class Codec:
         )
 
     def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
-        heads = tuple(tuple(self._encode(prompts.line_head(t.label))) for t in tag_set.types)
+        return self.vocabulary_of(tuple(t.label for t in tag_set.types))
+
+    def vocabulary_of(self, labels: tuple[str, ...]) -> Vocabulary:
+        """Tokens of a tag set with these labels.
+
+        Raises:
+            ModelError: Two labels cannot be told apart by their tokens.
+        """
+        heads = tuple(tuple(self._encode(prompts.line_head(label))) for label in labels)
         for a in heads:
             for b in heads:
                 if a is not b and b[: len(a)] == a:
-                    raise ModelError(f"tag set {tag_set.name}: two labels begin with the same tokens {a}")
+                    raise ModelError(f"labels {', '.join(labels)}: two begin with the same tokens {a}")
         return Vocabulary(heads, self._open, self._close, self._newline, self._end)
 
     def _encode(self, text: str) -> list[int]:

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from llmner.errors import LlmnerError, TaggingError
-from llmner.mentions import Mention, trimmed
+from llmner.tagging.answers import mentions_of
 from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
-from llmner.tagging.grammar import Cursor, Tag
+from llmner.tagging.grammar import Cursor
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
 
@@ -229,26 +229,3 @@ def _move_on(row: _Row, choices: Iterator[tuple[int, float]]) -> None:
             row.waiting = [token]
             return
         row.length += 1
-
-
-def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequest) -> tuple[Mention, ...]:
-    """Tags in units as mentions in code points, trimmed of white space.
-
-    Args:
-        tags: Tagged spans; of equal ones the likelier counts.
-        source: The sentence they are in.
-        request: The same sentence as text.
-
-    Returns:
-        Mentions in order of start, then longest first.
-    """
-    found: dict[tuple[int, int, str], Mention] = {}
-    for tag in tags:
-        start, end = trimmed(request.text, source.offsets[tag.first], source.offsets[tag.last])
-        if start >= end:
-            continue
-        mention = Mention(start, end, request.tag_set.types[tag.type].name, tag.score)
-        key = (start, end, mention.type)
-        if key not in found or found[key].score < mention.score:
-            found[key] = mention
-    return tuple(sorted(found.values(), key=lambda m: (m.start, -m.end, m.type)))

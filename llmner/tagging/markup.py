@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from llmner.mentions import Match, Mention, trimmed
 from llmner.tagging.prompts import line_head
@@ -82,13 +83,15 @@ def _bracketed(source: str, spans: set[tuple[int, int]]) -> str:
     return "".join(pieces)
 
 
-def parse(output: str, text: str, tag_set: TagSet) -> Reading:
+def parse(output: str, text: str, tag_set: TagSet, *, probabilities: Sequence[float] | None = None) -> Reading:
     """Read a tagged text.
 
     Args:
         output: What a model wrote, or ``render``.
         text: The sentence it should repeat.
         tag_set: The types whose labels may begin a line.
+        probabilities: For each character of the output the model's probability. A mention's score is the product of
+            those of its line's first character and of its two brackets; 1 where none are given.
 
     Returns:
         The mentions found and an account of everything else. Never raises.
@@ -97,7 +100,9 @@ def parse(output: str, text: str, tag_set: TagSet) -> Reading:
     names = {t.label: t.name for t in tag_set.types}
     notes: Counter[str] = Counter()
     found: dict[tuple[int, int, str], Mention] = {}
-    for line in output.split("\n"):
+    weights = [1.0] * len(output) if probabilities is None else probabilities
+    line_ends = accumulate(len(line) + 1 for line in output.split("\n"))
+    for line, line_end in zip(output.split("\n"), line_ends, strict=True):
         if not line.strip():
             continue
         label, colon, rest = line.partition(":")
@@ -107,9 +112,12 @@ def parse(output: str, text: str, tag_set: TagSet) -> Reading:
         if label.strip() not in names:
             notes["unknown type"] += 1
             continue
-        copy, spans, unbalanced = _read_brackets(rest.removeprefix(" "))
+        marks = rest.removeprefix(" ")
+        first = line_end - 1 - len(line)
+        copy, spans, unbalanced = _read_brackets(marks, weights[line_end - 1 - len(marks) : line_end - 1])
         notes["unbalanced"] += unbalanced
         for mention in _align(copy, spans, source, names[label.strip()], notes):
+            mention = replace(mention, score=mention.score * weights[first])
             key = (mention.start, mention.end, mention.type)
             if key not in found or found[key].match != "exact":
                 found[key] = mention
@@ -117,17 +125,21 @@ def parse(output: str, text: str, tag_set: TagSet) -> Reading:
     return Reading(tuple(mentions), +notes)
 
 
-def _read_brackets(line: str) -> tuple[str, list[tuple[int, int]], int]:
+_Span = tuple[int, int, float]  # start, end, and the probability of its brackets
+
+
+def _read_brackets(line: str, weights: Sequence[float]) -> tuple[str, list[_Span], int]:
     """Take the tags out of a line: the copy, the tagged spans in it, and the brackets that match none."""
     copy: list[str] = []
-    opened: list[int] = []
-    spans: list[tuple[int, int]] = []
+    opened: list[tuple[int, float]] = []
+    spans: list[_Span] = []
     unbalanced = 0
-    for c in line:
+    for c, weight in zip(line, weights, strict=True):
         if c == "[":
-            opened.append(len(copy))
+            opened.append((len(copy), weight))
         elif c == "]" and opened:
-            spans.append((opened.pop(), len(copy)))
+            start, opening = opened.pop()
+            spans.append((start, len(copy), opening * weight))
         elif c == "]":
             unbalanced += 1
         else:
@@ -135,15 +147,15 @@ def _read_brackets(line: str) -> tuple[str, list[tuple[int, int]], int]:
     return "".join(copy), spans, unbalanced + len(opened)
 
 
-def _align(copy: str, spans: list[tuple[int, int]], source: str, type_: str, notes: Counter[str]) -> Iterable[Mention]:
+def _align(copy: str, spans: list[_Span], source: str, type_: str, notes: Counter[str]) -> Iterable[Mention]:
     """The spans of a copy as mentions of the source."""
     blocks: list[tuple[int, int, int]] | None = None
-    for start, end in spans:
+    for start, end, score in spans:
         start, end = trimmed(copy, start, end)
         if start >= end:
             notes["empty"] += 1
         elif copy == source:
-            yield Mention(start, end, type_)
+            yield Mention(start, end, type_, score)
         else:
             if blocks is None:
                 blocks = _matching_blocks(copy, source)
@@ -152,7 +164,7 @@ def _align(copy: str, spans: list[tuple[int, int]], source: str, type_: str, not
                 notes["lost"] += 1
             else:
                 notes["repaired"] += 1
-                yield replace(Mention(start, end, type_), start=start + shift, end=end + shift, match=_REPAIRED)
+                yield Mention(start + shift, end + shift, type_, score, _REPAIRED)
 
 
 _REPAIRED: Match = "repaired"

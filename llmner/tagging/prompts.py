@@ -11,6 +11,7 @@ import hashlib
 
 from llmner.tagset import TagSet
 
+BEFORE = "\nText:\n"  # every template ends with it
 SUFFIX = "\nTags:\n"
 _TEMPLATES = {
     "en": "Copy the text once for each entity type that occurs in it, with its mentions in [brackets]."
@@ -29,6 +30,12 @@ def prefix(tag_set: TagSet, *, definitions: bool = True) -> str:
     """
     types = "\n".join(f"{t.label}: {t.definition}" if definitions else t.label for t in tag_set.types)
     return _TEMPLATES[tag_set.lang].format(name=tag_set.name, types=types)
+
+
+def labels(prefix: str) -> tuple[str, ...]:
+    """The labels of the tag set that a prefix was made of."""
+    lines = prefix.partition("\nTypes:\n")[2].removesuffix(BEFORE).split("\n")
+    return tuple(dict.fromkeys(line.partition(": ")[0] for line in lines))
 
 
 def line_head(label: str) -> str:

@@ -97,10 +97,10 @@ def _job(folder: Path, **more: Any) -> JobConfig:
 
 
 def _overhead(documents: int, adapter: str | None) -> list[dict[str, Any]]:
-    factory: Callable[[], Engine] = partial(load, "embedded", adapter, None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = _job(folder, tag={"documents": max(1, documents // 3)})
+        config = _job(folder, adapter=adapter, tag={"documents": max(1, documents // 3)})
+        factory: Callable[[], Engine] = partial(load, config)
         _corpus(folder / "in", documents, files=1)
         done = extract(config, factory, engine_fingerprint(adapter=adapter))
         piped = _row("overhead", "pipeline", documents, done.progress.seconds)

@@ -1,7 +1,6 @@
 """PubMed's own files, as they are published, if LLMNER_DATA names a folder that has them in raw/pubmed_xml."""
 
 import os
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,8 @@ from capital_words import CapitalWordsEngine
 from corpora import documents, mentions
 
 from llmner.config import JobConfig
-from llmner.extraction.job import load
 from llmner.extraction.pipeline import EngineFactory, extract
-from llmner.models import engine_fingerprint
+from llmner.models import engine_fingerprint, load_engine
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),
@@ -43,5 +41,5 @@ def test_every_mention_is_its_text(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_mention_of_the_embedded_model_is_its_text(tmp_path: Path) -> None:
-    counts = check(tmp_path / "out", partial(load, "embedded", None, None), engine_fingerprint(), 16)
+    counts = check(tmp_path / "out", load_engine, engine_fingerprint(), 16)
     assert counts["documents"] == 16

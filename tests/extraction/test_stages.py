@@ -1,6 +1,7 @@
 """Stages on batches, with a real segmentation and an engine that needs no model."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -29,9 +30,9 @@ def document(text: str, **more: object) -> Document:
     return Document("jsonl", str(more.pop("id", "1")), "memory", text, **more)
 
 
-def stages(engine: CapitalWordsEngine | None = None, monitor: Monitor | None = None) -> TagStage:
+def stages(engine: CapitalWordsEngine | None = None, monitor: Monitor | None = None, batches: int = 1) -> TagStage:
     engine = engine or CapitalWordsEngine()
-    return TagStage(lambda: engine, engine.fingerprint, TAG_SETS, monitor or Monitor())
+    return TagStage(lambda: engine, engine.fingerprint, TAG_SETS, monitor or Monitor(), batches)
 
 
 def process(*documents: Document) -> list[dict]:
@@ -176,6 +177,37 @@ def test_a_model_that_kills_its_worker_on_every_document_ends_the_job() -> None:
         monitor.begin(f"tag document {i}")
     with pytest.raises(ModelError, match="in a row"):
         stage(segmented)
+
+
+def test_batches_in_threads_go_together_but_a_suspect_goes_alone() -> None:
+    inside: set[int] = set()
+    together: list[int] = []
+    lock = threading.Lock()
+
+    class Watched(CapitalWordsEngine):
+        def tag(self, requests):
+            with lock:
+                inside.add(threading.get_ident())
+                together.append(len(inside))
+            time.sleep(0.1)
+            results = super().tag(requests)
+            with lock:
+                inside.remove(threading.get_ident())
+            return results
+
+    whole = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"Word {i}", id=i) for i in range(4))))
+    segmented = [whole.slice(i, 1) for i in range(4)]
+    monitor = Monitor()
+    stage = stages(Watched(), monitor, batches=4)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(stage, segmented))
+        assert max(together) > 1
+        for key in {k for table in segmented for k in _keys_begun(monitor, stage, table) if k.startswith("tag batch")}:
+            monitor.begin(key)  # a worker died on them
+        together.clear()
+        rows = [row for table in threads.map(stage, segmented) for row in table.to_pylist()]
+    assert together == [1, 1, 1, 1]
+    assert [row["status"] for row in rows] == ["ok"] * 4
 
 
 def _keys_begun(monitor: Monitor, stage: TagStage, segmented: pa.Table) -> set[str]:

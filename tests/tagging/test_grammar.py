@@ -2,24 +2,19 @@
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sentences import TEXTS, TOKENISER, VOCABULARY
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
+from llmner.tagging.answers import mentions_of
 from llmner.tagging.engine import TaggingRequest
-from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
-from llmner.tagging.local_engine import mentions_of
-from llmner.tagging.units import UnitTokeniser, shown, split_units
+from llmner.tagging.grammar import MAX_DEPTH, Cursor, write
+from llmner.tagging.units import shown, split_units
 from llmner.tagset import EntityType, TagSet
 from llmner.training import corpus
 from llmner.training.corpus import writable
 
-TEXTS = st.text(
-    alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40
-)
 TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "ab", "b")))
-# Two tokens a character, so that boundaries inside units exist; all of them above the special tokens.
-TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
-VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
 
 
 @given(TEXTS)

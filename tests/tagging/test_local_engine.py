@@ -4,11 +4,12 @@ import pytest
 import torch
 from tiny_models import CONFIGS, random_model
 
+from llmner.tagging.answers import mentions_of
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import Cursor
-from llmner.tagging.local_engine import LocalEngine, mentions_of
+from llmner.tagging.local_engine import LocalEngine
 from llmner.tagset import EntityType, TagSet
 
 TAG_SET = TagSet(

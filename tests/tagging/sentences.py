@@ -1,0 +1,13 @@
+"""Sentences, and a tokenizer and vocabulary for them, as property tests of several modules need them."""
+
+from hypothesis import strategies as st
+
+from llmner.tagging.grammar import Vocabulary
+from llmner.tagging.units import UnitTokeniser
+
+TEXTS = st.text(
+    alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40
+)
+# Two tokens a character, so that boundaries inside units exist; all of them above the special tokens.
+TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
+VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
