@@ -22,6 +22,7 @@ from llmner.tagset import load_tag_set
 from llmner.training.distributed import run
 from llmner.training.generator import train
 from llmner.training.settings import GeneratorTraining
+from llmner.training.trainer import last_checkpoint
 
 JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
@@ -55,7 +56,7 @@ def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
     command = [sys.executable, str(JOB), "--config", str(config)]
     job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not [*(tmp_path / "killed").glob("checkpoint-*/trainer_state.json")] and time.monotonic() < deadline:
+    while last_checkpoint(tmp_path / "killed") is None and time.monotonic() < deadline:
         time.sleep(0.01)
     job.send_signal(signal.SIGKILL)
     job.wait()
