@@ -71,9 +71,8 @@ class Selecting(Workers):
     @field_validator("mode", mode="before")
     @classmethod
     def _yaml_word(cls, value: Any) -> Any:
-        return (
-            {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-        )  # YAML reads on, off so
+        # YAML reads on and off as truth values.
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class VllmOptions(_Model):
