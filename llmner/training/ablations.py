@@ -96,9 +96,9 @@ def table(figures: Mapping[str, Mapping[str, Any]], settings: GeneratorTraining)
 
 
 def _cell(measured: Mapping[str, Any]) -> str:
-    low, high = measured["intervals"]["f1"]
+    interval = measured["intervals"]["f1"]
     f1 = f"{measured['f1']:.3f}"
-    return f"{f'*{f1}*' if measured['left_out'] else f1} ({low:.2f}–{high:.2f})"
+    return f"{f'*{f1}*' if measured['left_out'] else f1} ({interval['low']:.2f}–{interval['high']:.2f})"
 
 
 def _folder(name: str) -> str:

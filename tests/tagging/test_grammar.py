@@ -11,7 +11,6 @@ from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import MAX_DEPTH, Cursor, write
 from llmner.tagging.units import shown, split_units
 from llmner.tagset import EntityType, TagSet
-from llmner.training import corpus
 from llmner.training.corpus import writable
 
 TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "ab", "b")))
@@ -98,15 +97,3 @@ def test_any_walk_through_the_grammar_ends_in_balanced_tags(text, choices):
         assert depth == 0 or t != VOCABULARY.newline
     for m in mentions_of(cursor.tags, source, TaggingRequest(text, TAG_SET)):
         assert text[m.start : m.end].strip() == text[m.start : m.end] != ""
-
-
-def test_decisions_are_the_places_with_a_choice():
-    source = TOKENISER("ab c")
-    e = corpus.example("t", source, {1: [(0, 1)]}, VOCABULARY, (7,))
-    target = write(source, {1: [(0, 1)]}, VOCABULARY)
-    assert e.tokens == (*source.tokens, 7, *target[:-1])
-    chosen = [d.allowed[d.chosen] for d in e.decisions]
-    # line or end; which head; open; open again?; close; open?; line or end
-    assert chosen == [10, 12, 1, 199 - 2, 2, 132, 4][: len(chosen)]
-    for d in e.decisions:
-        assert [*e.tokens, 4][d.position + 1] == d.allowed[d.chosen]

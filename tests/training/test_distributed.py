@@ -1,5 +1,6 @@
 """Training on Ray workers: one is killed in mid-run, the run ends with the weights of an undisturbed one."""
 
+import os
 import re
 import signal
 import subprocess
@@ -61,7 +62,11 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
     subprocess.run(command(tmp_path, "whole", **changes), check=True, timeout=600, capture_output=True)
 
     killed = subprocess.Popen(
-        command(tmp_path, "killed", **changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command(tmp_path, "killed", **changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "RAY_DEDUP_LOGS": "0"},  # lines that differ in numbers only are not folded into one
     )
     deadline = time.monotonic() + 300
     while not [*(tmp_path / "killed").glob("ray/checkpoint_*/trainer_state.json")]:

@@ -1,5 +1,6 @@
 """Settings files: the bundled ones, inheritance, and what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import yaml
 from llmner.errors import ConfigError
 from llmner.tagset import load_tag_set
 from llmner.training.ablations import read_variants
-from llmner.training.settings import read_settings
+from llmner.training.selection_corpus import read_training
+from llmner.training.settings import read_mapping, read_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "training"
 BASE = {"output": "out", "steps": 5, "corpora": [{"name": "bc5cdr", "train": "a.jsonl", "dev": "b.jsonl"}]}
@@ -20,7 +22,10 @@ def write(folder: Path, name: str, raw: dict) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in CONFIGS.glob("*.yaml") if p.name != "ablations.yaml"))
+GENERATORS = sorted(p.name for p in CONFIGS.glob("*.yaml") if not re.search("ablations|selector", p.name))
+
+
+@pytest.mark.parametrize("name", GENERATORS)
 def test_bundled_settings_are_valid(name, tmp_path):
     settings = read_settings(CONFIGS / name, {}, data=tmp_path)
     for corpus in settings.corpora:
@@ -35,6 +40,15 @@ def test_bundled_ablations_are_valid(tmp_path):
     changes = [v.identity() for v in variants.values()]
     assert all(a != b for i, a in enumerate(changes) for b in changes[:i])
     assert {c.name for c in variants["English only"].trained_on} == {"genia_raw", "bc5cdr", "ncbi_disease"}
+
+
+def test_bundled_settings_of_selectors_are_valid(tmp_path):
+    whole = read_training(CONFIGS / "embedded_selector.yaml", {}, data=tmp_path)
+    assert all(load_tag_set(corpus.tag_set) for corpus in whole.corpora)
+    variants = read_mapping(CONFIGS / "selector_ablations.yaml")["variants"]
+    read = {v: read_training(CONFIGS / "selector_ablations.yaml", {}, data=tmp_path, variant=v) for v in variants}
+    assert len({v.output for v in read.values()}) == len(read) > 4
+    assert read["bce"].contrastive == 0 != whole.contrastive
 
 
 def test_a_file_holds_what_is_different_from_the_one_it_extends(tmp_path):
