@@ -12,21 +12,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from llmner.documents import SCHEMA_VERSION
 from llmner.errors import ConfigError
+from llmner.settings import Settings, read_mapping, validated
 from llmner.tagset import TagSet, load_tag_set
 
 Lang = Literal["en", "zh"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Workers(_Model):
+class Workers(Settings):
     """What the workers of a stage with a model get.
 
     Attributes:
@@ -75,7 +71,7 @@ class Selecting(Workers):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-class VllmOptions(_Model):
+class VllmOptions(Settings):
     """How vLLM runs in a worker.
 
     Attributes:
@@ -93,7 +89,7 @@ class VllmOptions(_Model):
     grammar: bool = True
 
 
-class JobConfig(_Model):
+class JobConfig(Settings):
     """An extraction job.
 
     Attributes:
@@ -120,13 +116,13 @@ class JobConfig(_Model):
     inputs: tuple[str, ...] = Field(min_length=1)
     output: str = Field(min_length=1)
     format: Literal["auto", "pubmed", "jsonl", "parquet"] = "auto"
-    fields: dict[str, str] = {}
+    fields: Mapping[str, str] = {}
     model: str = "embedded"
     adapter: str | None = None
-    adapters: dict[str, str] = {}
+    adapters: Mapping[str, str] = {}
     engine: Literal["local", "vllm"] = "local"
     vllm: VllmOptions = VllmOptions()
-    tag_sets: dict[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
+    tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
     open_bias: float = 0.0
     tag: Workers = Workers()
     select: Selecting = Selecting()
@@ -173,23 +169,8 @@ def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> JobCon
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
-    raw: Any = {}
-    if path is not None:
-        try:
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as e:
-            raise ConfigError(f"{path}: cannot be read: {e}") from e
-        except yaml.YAMLError as e:
-            raise ConfigError(f"{path}: not YAML: {e}") from e
-        if not isinstance(raw, dict):
-            raise ConfigError(f"{path}: a job is a mapping of keys to values, got {type(raw).__name__}")
-    where = str(path) if path is not None else "options"
-    try:
-        return JobConfig.model_validate({**raw, **overrides})
-    except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'job'}: {p['msg']}" for p in e.errors())
-        known = ", ".join(JobConfig.model_fields)
-        raise ConfigError(f"{where}: {problems}", hint=f"keys: {known}") from e
+    raw = read_mapping(Path(path)) if path is not None else {}
+    return validated(JobConfig, {**raw, **overrides}, str(path) if path is not None else "options")
 
 
 def tag_sets_by_language(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llmner import embedded
 from llmner.errors import ModelError
 from llmner.tagging.grammar import VERSION as GRAMMAR_VERSION
-from llmner.tagging.prompts import prompt_digest
+from llmner.tagging.prompts import DEFAULT_FORM, Form, prompt_digest
 
 if TYPE_CHECKING:
     import torch
@@ -128,12 +128,12 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def defines_types(files: ModelFiles) -> bool:
-    """Whether the model was trained on prompts that define the types; it is, where its adapter does not say."""
+def prompt_form(files: ModelFiles) -> Form:
+    """How a model was trained to be asked and to answer, as its adapter says; the default where it does not."""
     from transformers.utils import cached_file
 
     file = files.adapter and cached_file(files.adapter, PROMPT_FILE, _raise_exceptions_for_missing_entries=False)
-    return bool(json.loads(Path(file).read_text(encoding="utf-8"))["definitions"]) if file else True
+    return Form(**json.loads(Path(file).read_text(encoding="utf-8"))) if file else DEFAULT_FORM
 
 
 def load(
@@ -281,7 +281,7 @@ def load_engine(
         loaded,
         tokenizer,
         fingerprint=engine_fingerprint(model, adapter=adapter, open_bias=open_bias),
-        definitions=defines_types(files),
+        form=prompt_form(files),
         open_bias=open_bias,
     )
 
@@ -317,9 +317,12 @@ def load_vllm_engine(
 
     files = find(model, adapter=adapter)
     base, by_name = files.base, {**({"": files.adapter} if files.adapter else {}), **adapters}
-    definitions = {defines_types(replace(files, adapter=a)) for a in by_name.values()} or {True}
-    if len(definitions) > 1:
-        raise ModelError("adapters trained with and without definitions of the types cannot go together")
+    forms = {prompt_form(replace(files, adapter=a)) for a in by_name.values()} or {DEFAULT_FORM}
+    form = forms.pop()
+    if forms:
+        raise ModelError("adapters that were trained on different prompts cannot go together")
+    if form.layout != "lines":
+        raise ModelError(f"an adapter trained to answer {form.layout} needs engine: local")
     if files.adapter and not adapters and default_device() == "cpu":
         base, by_name = merged(files), {}  # on a CPU vLLM copies an adapter's weights for each token
     return VllmEngine(
@@ -328,5 +331,5 @@ def load_vllm_engine(
         fingerprint=engine_fingerprint(model, adapter=adapter, adapters=adapters, grammar=options.grammar),
         adapters=by_name,
         grammar=options.grammar,
-        definitions=definitions.pop(),
+        form=form,
     )

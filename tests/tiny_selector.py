@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from transformers import AutoModel
 
 from llmner.selection.selector import HEAD, SelectorSettings, write_settings
+from llmner.tagging.prompts import Form
 from llmner.training.generator import save_adapter
 
 
@@ -16,7 +17,7 @@ def save(base: Path, folder: Path) -> str:
     torch.manual_seed(1)
     transformer = AutoModel.from_pretrained(base)
     adapted = get_peft_model(transformer, LoraConfig(r=2, target_modules="all-linear"))
-    save_adapter(adapted, folder, definitions=True)
+    save_adapter(adapted, folder, Form())
     head = torch.nn.Linear(transformer.config.hidden_size, 1)
     save_file(head.state_dict(), folder / HEAD)
     write_settings(folder, SelectorSettings(base=str(base), nesting={"bc5cdr": ("same type",)}))

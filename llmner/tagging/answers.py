@@ -13,7 +13,7 @@ from llmner.mentions import Mention, trimmed
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import Cursor, Tag, Vocabulary
 from llmner.tagging.markup import parse
-from llmner.tagging.units import TokenisedText
+from llmner.tagging.units import TokenisedText, shown
 
 
 def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequest) -> tuple[Mention, ...]:
@@ -27,9 +27,10 @@ def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequ
     Returns:
         Mentions in order of start, then longest first.
     """
+    text = shown(request.text)  # where control characters are white space, too
     found: dict[tuple[int, int, str], Mention] = {}
     for tag in tags:
-        start, end = trimmed(request.text, source.offsets[tag.first], source.offsets[tag.last])
+        start, end = trimmed(text, source.offsets[tag.first], source.offsets[tag.last])
         if start >= end:
             continue
         mention = Mention(start, end, request.tag_set.types[tag.type].name, tag.score)

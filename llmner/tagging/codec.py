@@ -4,14 +4,19 @@ Invariant: ``prefix(tag_set) + source(text).tokens + suffix`` is the prompt in t
 by itself, so the prefix is the same for all sentences of a tag set.
 """
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from llmner.errors import ModelError
 from llmner.tagging import prompts
-from llmner.tagging.grammar import Vocabulary
+from llmner.tagging.grammar import Cursor, Vocabulary, write
+from llmner.tagging.inline import InlineCursor, InlineVocabulary, write_inline
+from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
+
+_BAR, _SHOWN_BAR = "|", "\u00a6"  # a literal bar is shown as a broken one where bars are tags
 
 
 class Codec:
@@ -19,15 +24,15 @@ class Codec:
 
     Args:
         tokenizer: A transformers tokenizer.
-        definitions: Whether the prompt defines the types, see ``prompts.prefix``.
+        form: How the model is asked and how it answers.
 
     Raises:
         ModelError: A tag or the line end is not a single token of it, so the grammar cannot be written.
     """
 
-    def __init__(self, tokenizer: Any, *, definitions: bool = True) -> None:
+    def __init__(self, tokenizer: Any, form: Form = DEFAULT_FORM) -> None:
         self._tokenizer = tokenizer
-        self._definitions = definitions
+        self._form = form
         self._units = UnitTokeniser(self._encode)
         self.suffix = tuple(self._encode(prompts.SUFFIX))
         self._open, self._close, self._newline = (self._single(s) for s in ("[", "]", "\n"))
@@ -37,10 +42,24 @@ class Codec:
         self.before = self._encode(prompts.BEFORE)[-1]  # the prefix ends with it
         self.prefix = lru_cache(maxsize=64)(self._prefix)
         self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
+        self.one_line = form.layout == "inline"
+        self._inline_vocabulary = lru_cache(maxsize=64)(self._make_inline_vocabulary)
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
-        return self._units(text)
+        return self._units(text.replace(_BAR, _SHOWN_BAR) if self.one_line else text)
+
+    def cursor(self, source: TokenisedText, tag_set: TagSet) -> Cursor | InlineCursor:
+        """The beginning of a tagged text."""
+        if self.one_line:
+            return InlineCursor(source, self._inline_vocabulary(tag_set))
+        return Cursor(source, self.vocabulary(tag_set))
+
+    def write(self, source: TokenisedText, tags: Mapping[int, Iterable[tuple[int, int]]], tag_set: TagSet) -> list[int]:
+        """The tokens of a tagged text, see ``grammar.write``."""
+        if self.one_line:
+            return write_inline(source, tags, self._inline_vocabulary(tag_set))
+        return write(source, tags, self.vocabulary(tag_set))
 
     def opening(self, allowed: tuple[int, ...]) -> list[bool]:
         """Which of the tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
@@ -49,9 +68,7 @@ class Codec:
 
     def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token_id
-        return tuple(
-            ([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, definitions=self._definitions))
-        )
+        return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, self._form)))
 
     def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
         return self.vocabulary_of(tuple(t.label for t in tag_set.types))
@@ -68,6 +85,10 @@ class Codec:
                 if a is not b and b[: len(a)] == a:
                     raise ModelError(f"labels {', '.join(labels)}: two begin with the same tokens {a}")
         return Vocabulary(heads, self._open, self._close, self._newline, self._end)
+
+    def _make_inline_vocabulary(self, tag_set: TagSet) -> InlineVocabulary:
+        names = tuple((*self._encode(t.label), self._close) for t in tag_set.types)
+        return InlineVocabulary(names, self._open, self._single(_BAR), self._end)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

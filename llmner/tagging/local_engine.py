@@ -24,6 +24,8 @@ from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor
+from llmner.tagging.inline import InlineCursor
+from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
 
@@ -36,7 +38,7 @@ class _Row:
 
     request: int
     source: TokenisedText
-    cursor: Cursor
+    cursor: Cursor | InlineCursor
     waiting: list[int]  # decided, but not fed yet; at least one token
     length: int  # tokens whose keys and values are kept
     fed: int = 0
@@ -51,7 +53,7 @@ class LocalEngine:
         model: A transformers causal model whose attention is ``attention.IMPLEMENTATION``.
         tokenizer: Its tokenizer.
         fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
-        definitions: Whether the prompt defines the types, as it did when the model was trained.
+        form: How the model was trained to be asked and to answer.
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need
             fewer passes; see tests/benchmarks/decoding.py.
@@ -65,7 +67,7 @@ class LocalEngine:
         tokenizer: Any,
         *,
         fingerprint: dict[str, str],
-        definitions: bool = True,
+        form: Form = DEFAULT_FORM,
         rows: int = 32,
         draft: int = 8,
         open_bias: float = 0.0,
@@ -75,7 +77,7 @@ class LocalEngine:
         config = model.config.get_text_config()  # of a model that also sees, its language part
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._window: int = config.max_position_embeddings
-        self._codec = Codec(tokenizer, definitions=definitions)
+        self._codec = Codec(tokenizer, form)
         self._rows = rows
         self._draft = draft
         self._open_bias = open_bias
@@ -132,7 +134,7 @@ class LocalEngine:
             return TaggingResult()
         prefix = self._prefix(request.tag_set, slot)
         self._cache.paste_row(slot, prefix)
-        cursor = Cursor(source, self._codec.vocabulary(request.tag_set))
+        cursor = self._codec.cursor(source, request.tag_set)
         return _Row(index, source, cursor, [*source.tokens, *self._codec.suffix], prefix.shape[3])
 
     def _prefix(self, tag_set: TagSet, slot: int) -> Tensor:
@@ -206,7 +208,7 @@ class LocalEngine:
         )
 
 
-def _allowed_along(cursor: Cursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
+def _allowed_along(cursor: Cursor | InlineCursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
     """What is allowed after the waiting tokens, and after each drafted one."""
     cursor = cursor.copy()
     for token in draft:

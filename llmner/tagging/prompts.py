@@ -8,28 +8,44 @@ Invariant: ``prefix(tag_set) + shown(sentence) + SUFFIX`` is the whole prompt.
 """
 
 import hashlib
+from dataclasses import dataclass
+from typing import Literal
 
 from llmner.tagset import TagSet
 
 BEFORE = "\nText:\n"  # every template ends with it
 SUFFIX = "\nTags:\n"
-_TEMPLATES = {
-    "en": "Copy the text once for each entity type that occurs in it, with its mentions in [brackets]."
-    "\nTag set: {name}\nTypes:\n{types}\nText:\n",
-    "zh": "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。"
-    "\nTag set: {name}\nTypes:\n{types}\nText:\n",
+_INSTRUCTIONS = {
+    ("lines", "en"): "Copy the text once for each entity type that occurs in it, with its mentions in [brackets].",
+    ("lines", "zh"): "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。",
+    ("inline", "en"): "Copy the text with its mentions in brackets, each with its type: [mention|type].",
+    ("inline", "zh"): "重写一遍原文，用方括号标出其中的实体并注明类型：[实体|类型]。",
 }
+_TEMPLATE = "{instruction}\nTag set: {name}\nTypes:\n{types}\nText:\n"
 
 
-def prefix(tag_set: TagSet, *, definitions: bool = True) -> str:
-    """The fixed part of the prompt, up to where the sentence starts.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a model is asked and how it answers: what it was trained on.
 
-    Args:
-        tag_set: The types.
-        definitions: Whether they are defined or only named.
+    Attributes:
+        definitions: Whether the types are defined or only named.
+        layout: ``lines``: the sentence once for each type that occurs, see ``grammar``; ``inline``: once, with each
+            mention's type in its tag, see ``inline``.
     """
-    types = "\n".join(f"{t.label}: {t.definition}" if definitions else t.label for t in tag_set.types)
-    return _TEMPLATES[tag_set.lang].format(name=tag_set.name, types=types)
+
+    definitions: bool = True
+    layout: Literal["lines", "inline"] = "lines"
+
+
+DEFAULT_FORM = Form()
+
+
+def prefix(tag_set: TagSet, form: Form = DEFAULT_FORM) -> str:
+    """The fixed part of the prompt, up to where the sentence starts."""
+    types = "\n".join(f"{t.label}: {t.definition}" if form.definitions else t.label for t in tag_set.types)
+    instruction = _INSTRUCTIONS[form.layout, tag_set.lang]
+    return _TEMPLATE.format(instruction=instruction, name=tag_set.name, types=types)
 
 
 def labels(prefix: str) -> tuple[str, ...]:
@@ -45,4 +61,4 @@ def line_head(label: str) -> str:
 
 def prompt_digest() -> str:
     """Hex sha256 of the templates; part of a data set's fingerprint."""
-    return hashlib.sha256(repr((_TEMPLATES, SUFFIX, line_head("x"))).encode()).hexdigest()
+    return hashlib.sha256(repr((_INSTRUCTIONS, _TEMPLATE, SUFFIX, line_head("x"))).encode()).hexdigest()

@@ -26,6 +26,7 @@ from llmner.tagging.codec import Codec
 from llmner.tagging.ebnf import ebnf
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import MAX_DEPTH, Vocabulary
+from llmner.tagging.prompts import Form
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
 
@@ -49,7 +50,7 @@ class VllmEngine:
         adapters: Folders of LoRA adapters by name of tag set, language, or ``""`` for all others.
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
-        definitions: Whether the prompt defines the types, see ``prompts.prefix``.
+        form: How the model was trained to be asked; its layout is ``lines``.
 
     Raises:
         ModelError: vLLM cannot load the model or an adapter.
@@ -63,10 +64,10 @@ class VllmEngine:
         fingerprint: Mapping[str, str],
         adapters: Mapping[str, str],
         grammar: bool,
-        definitions: bool,
+        form: Form,
     ) -> None:
         self._fingerprint = dict(fingerprint)
-        self._codec = Codec(tokenizer, definitions=definitions)
+        self._codec = Codec(tokenizer, form)
         self.grammar = grammar
         self._adapters: dict[str, LoRARequest] = {}
         self._count = 0

@@ -17,7 +17,7 @@ from llmner.tagset import load_tag_set
 from llmner.training.development import read_development
 from llmner.training.distributed import run
 from llmner.training.generator import train
-from llmner.training.settings import GeneratorTraining, changed, generator_settings, read_mapping
+from llmner.training.settings import GeneratorTraining, changed, generator_settings, read_whole
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def read_variants(path: Path, overrides: Mapping[str, Any], *, data: Path = Path
     Raises:
         ConfigError: See ``settings.read_settings``.
     """
-    raw = changed(read_mapping(path), overrides)
+    raw = changed(read_whole(path), overrides)
     variants = raw.pop("variants", {})
     result = {}
     for name, changes in variants.items():

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from llmner.annotations import AnnotatedSentence
-from llmner.tagging.grammar import MAX_DEPTH, Cursor, Vocabulary, write
+from llmner.tagging.grammar import MAX_DEPTH, Cursor
+from llmner.tagging.inline import InlineCursor
 from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
 
@@ -64,9 +65,15 @@ class Example:
 
 
 def writable(
-    sentence: AnnotatedSentence, source: TokenisedText, tag_set: TagSet
+    sentence: AnnotatedSentence, source: TokenisedText, tag_set: TagSet, *, one_line: bool = False
 ) -> tuple[dict[int, list[tuple[int, int]]], Counter]:
     """The mentions of a sentence as unit spans by type, as far as they can be written.
+
+    Args:
+        sentence: The annotated sentence.
+        source: Its units.
+        tag_set: The types.
+        one_line: Whether all types are to be written on one line, so that none may cross another.
 
     Returns:
         Spans by the type's index, and a count of what was left out by reason.
@@ -87,27 +94,28 @@ def writable(
         if first is None or last is None or first >= last or source.blank[first]:
             left_out["off the unit edges"] += 1
             continue
-        others = spans.setdefault(index[m.type], [])
+        same_type = spans.setdefault(index[m.type], [])
+        others = [s for line in spans.values() for s in line] if one_line else same_type
+        if (first, last) in same_type:
+            continue
         if any(a < first < b < last for a, b in others):
             left_out["crossing"] += 1
-        elif sum(b >= last for a, b in others if (a, b) != (first, last)) >= MAX_DEPTH:
+        elif sum(b >= last for a, b in others) >= MAX_DEPTH:
             left_out["too deep"] += 1
-        elif (first, last) not in others:
-            others.append((first, last))
+        else:
+            same_type.append((first, last))
     return spans, left_out
 
 
-def example(
-    tag_set: str,
-    source: TokenisedText,
-    spans: dict[int, list[tuple[int, int]]],
-    vocabulary: Vocabulary,
-    suffix: Sequence[int],
-) -> Example:
-    """The training example of a sentence: its tokens, and the decisions in its tagged text."""
-    target = write(source, spans, vocabulary)
-    cursor = Cursor(source, vocabulary)
-    prompt = [*source.tokens, *suffix]
+def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor | InlineCursor) -> Example:
+    """The training example of a sentence: its tokens, and the decisions in its tagged text.
+
+    Args:
+        tag_set: Name of its tag set.
+        prompt: The prompt's tokens after its prefix.
+        target: The tokens of the tagged text.
+        cursor: At the beginning of that; it walks to the end.
+    """
     allowed: list[int] = []
     places, counts, chosen = [], [], []
     for i, token in enumerate(target):

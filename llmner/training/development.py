@@ -17,6 +17,7 @@ from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.evaluation.evaluate import evaluate
 from llmner.evaluation.scoring import Score
 from llmner.tagging.local_engine import LocalEngine
+from llmner.tagging.prompts import Form
 from llmner.tagset import TagSet
 from llmner.training.settings import GeneratorTraining
 
@@ -58,7 +59,7 @@ def read_development(settings: GeneratorTraining, tag_sets: dict[str, TagSet]) -
 
 
 def measure(
-    model: Any, tokenizer: Any, corpora: Sequence[Development], accelerator: Accelerator, *, definitions: bool
+    model: Any, tokenizer: Any, corpora: Sequence[Development], accelerator: Accelerator, *, form: Form
 ) -> dict[str, float]:
     """Strict micro-F1 of each corpus, and as ``f1`` its mean over those that decide.
 
@@ -67,9 +68,9 @@ def measure(
         tokenizer: Its tokenizer.
         corpora: What to measure on.
         accelerator: Tells which part of the sentences is this process's, and adds the counts up.
-        definitions: Whether the prompt defines the types.
+        form: How the model is asked.
     """
-    engine = LocalEngine(model, tokenizer, fingerprint={}, definitions=definitions)
+    engine = LocalEngine(model, tokenizer, fingerprint={}, form=form)
     counts = []
     for corpus in corpora:
         mine = corpus.sentences[accelerator.process_index :: accelerator.num_processes]

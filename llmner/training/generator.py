@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from llmner import models
 from llmner.annotations import read_annotations
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
+from llmner.tagging.prompts import Form
 from llmner.tagset import TagSet, load_tag_set
-from llmner.training.corpus import Example, balanced, collate, example, plan, writable
+from llmner.training.corpus import Example, balanced, collate, example, writable
 from llmner.training.development import measure, read_development
 from llmner.training.losses import GeneratorLoss
 from llmner.training.settings import CorpusSettings, GeneratorTraining
-from llmner.training.trainer import Batches, fit, training_arguments
+from llmner.training.trainer import fit, run_batches, training_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def train(
         attention=IMPLEMENTATION,
         quantised=settings.quantised,
     )
-    codec = Codec(tokenizer, definitions=settings.definitions)
+    codec = Codec(tokenizer, settings.form)
     tag_sets = {c.tag_set: load_tag_set(c.tag_set) for c in settings.corpora}
     corpora = [_examples(c, tag_sets[c.tag_set], codec, settings.max_tokens) for c in settings.trained_on]
     sizes, tokens = [len(c) for c in corpora], [sum(e.fed for e in c) for c in corpora]
@@ -65,22 +67,9 @@ def train(
         weights = balanced(weights, tokens, [tag_sets[c.tag_set].lang for c in settings.trained_on])
     for c, n, t, w in zip(settings.trained_on, sizes, tokens, weights, strict=True):
         logger.info("%s: %d examples, %d tokens, seen %.2f times an epoch", c.name, n, t, w)
-    examples = [e for c in corpora for e in c]
-    at_once = settings.accumulate * arguments.world_size
-    run = plan(
-        examples,
-        sizes,
-        weights,
-        tokens=settings.batch_tokens,
-        seed=settings.seed,
-        count=settings.steps and settings.steps * at_once,
-        epochs=settings.epochs,
-    )
-
     prefixes = {name: codec.prefix(tag_set) for name, tag_set in tag_sets.items()}
 
-    def batch(indices: Sequence[int]) -> dict[str, Any]:
-        chosen = [examples[i] for i in indices]
+    def batch(chosen: Sequence[Example]) -> dict[str, Any]:
         arrays = collate(chosen, prefixes[chosen[0].tag_set])
         return {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in arrays.items()}
 
@@ -88,11 +77,11 @@ def train(
     development = read_development(settings, tag_sets) if settings.evaluate_every else []
     fit(
         GeneratorLoss(model, settings.loss),
-        Batches(run, batch),
+        run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
         arguments,
-        ship=partial(save_adapter, model, definitions=settings.definitions),
+        ship=partial(save_adapter, model, form=settings.form),
         resume=resume,
-        measure=partial(measure, model.get_base_model(), tokenizer, development, definitions=settings.definitions)
+        measure=partial(measure, model.get_base_model(), tokenizer, development, form=settings.form)
         if development
         else None,
         patience=settings.patience,
@@ -100,8 +89,8 @@ def train(
     )
 
 
-def save_adapter(model: Any, folder: Path, *, definitions: bool) -> None:
-    """Save the adapter in bfloat16, in peft's format, and what it was trained to be asked."""
+def save_adapter(model: Any, folder: Path, form: Form) -> None:
+    """Save the adapter in bfloat16, in peft's format, and how it was trained to be asked."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
@@ -113,7 +102,7 @@ def save_adapter(model: Any, folder: Path, *, definitions: bool) -> None:
     settings.base_model_name_or_path = None
     settings.save_pretrained(folder)
     settings.inference_mode = False
-    (folder / models.PROMPT_FILE).write_text(json.dumps({"definitions": definitions}), encoding="utf-8")
+    (folder / models.PROMPT_FILE).write_text(json.dumps(asdict(form)), encoding="utf-8")
 
 
 def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
@@ -146,9 +135,10 @@ def _examples(corpus: CorpusSettings, tag_set: TagSet, codec: Codec, max_tokens:
     left_out: Counter = Counter()
     for sentence in read_annotations(corpus.train, types=[t.name for t in tag_set.types]):
         source = codec.source(sentence.text)
-        spans, not_written = writable(sentence, source, tag_set)
+        spans, not_written = writable(sentence, source, tag_set, one_line=codec.one_line)
         left_out += not_written
-        e = example(corpus.tag_set, source, spans, codec.vocabulary(tag_set), codec.suffix)
+        prompt, target = [*source.tokens, *codec.suffix], codec.write(source, spans, tag_set)
+        e = example(corpus.tag_set, prompt, target, codec.cursor(source, tag_set))
         if e.fed <= max_tokens:
             result.append(e)
         else:

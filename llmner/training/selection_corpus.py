@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from llmner import models
 from llmner.annotations import AnnotatedSentence, read_annotations
@@ -20,9 +20,10 @@ from llmner.mentions import Mention
 from llmner.selection.candidates import Sheet, SheetCodec, read_candidates, unit_spans
 from llmner.selection.competition import Nesting, nesting_of
 from llmner.selection.samples import Quota, count, find_repeats, lexicon_of, samples
+from llmner.settings import validated
 from llmner.tagging.units import shown, split_units
 from llmner.tagset import TagSet, load_tag_set
-from llmner.training.settings import CorpusSettings, RunSettings, changed, read_mapping
+from llmner.training.settings import CorpusSettings, RunSettings, changed, read_whole
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def read_training(
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
-    raw = changed(read_mapping(path), overrides)
+    raw = changed(read_whole(path), overrides)
     variants = raw.pop("variants", {})
     if variant is not None:
         if variant not in variants:
@@ -89,12 +90,9 @@ def read_training(
     try:
         raw["corpora"] = [{**c, "train": data / c["train"]} for c in raw.get("corpora", ())]
         raw |= {key: [data / name for name in raw.get(key, ())] for key in ("candidates", "dev")}
-        return SelectorTraining.model_validate(raw)
-    except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors())
-        raise ConfigError(f"{path}: {problems}", hint=f"keys: {', '.join(SelectorTraining.model_fields)}") from e
     except (TypeError, KeyError) as e:
         raise ConfigError(f"{path}: corpora have name and train, candidates and dev are lists of files: {e!r}") from e
+    return validated(SelectorTraining, raw, str(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ from llmner.selection.model import SelectorModel
 from llmner.selection.selector import HEAD, LocalSelector, SelectionRequest, SelectorSettings, write_settings
 from llmner.selection.tuning import tune
 from llmner.tagging.attention import IMPLEMENTATION
-from llmner.training.corpus import plan
+from llmner.tagging.prompts import Form
 from llmner.training.generator import save_adapter
-from llmner.training.selection_corpus import Material, SelectorTraining, collate, load_material
-from llmner.training.trainer import Batches, fit, training_arguments
+from llmner.training.selection_corpus import Material, SelectionExample, SelectorTraining, collate, load_material
+from llmner.training.trainer import fit, run_batches, training_arguments
 
 
 class SelectorLoss(nn.Module):
@@ -71,27 +71,16 @@ def train(
     model, tokenizer = _fresh_model(settings, dtype, str(arguments.device))
     codec = SheetCodec(tokenizer)
     material = load_material(settings, codec)
-    examples = [e for corpus, _ in material.corpora for e in corpus]
-    at_once = settings.accumulate * arguments.world_size
-    run = plan(
-        examples,
-        [len(corpus) for corpus, _ in material.corpora],
-        [weight for _, weight in material.corpora],
-        tokens=settings.batch_tokens,
-        seed=settings.seed,
-        count=settings.steps and settings.steps * at_once,
-        epochs=settings.epochs,
-    )
     prefixes = {name: codec.prefix(tag_set) for name, tag_set in material.tag_sets.items()}
+    corpora, weights = [c for c, _ in material.corpora], [w for _, w in material.corpora]
 
-    def batch(indices: Sequence[int]) -> dict[str, Any]:
-        chosen = [examples[i] for i in indices]
+    def batch(chosen: Sequence[SelectionExample]) -> dict[str, Any]:
         return collate(chosen, prefixes[chosen[0].tag_set])
 
     development = Development(settings, model, tokenizer, material)
     fit(
         SelectorLoss(model, settings.contrastive),
-        Batches(run, batch),
+        run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
         arguments,
         ship=partial(_ship, model, development),
         resume=resume,
@@ -142,7 +131,7 @@ def _ship(model: SelectorModel, development: Development, folder: Path) -> None:
     """Write the selector with the settings of its last measurement."""
     from safetensors.torch import save_file
 
-    save_adapter(model.transformer, folder, definitions=True)
+    save_adapter(model.transformer, folder, Form())
     save_file({k: v.detach().contiguous().cpu() for k, v in model.head.state_dict().items()}, folder / HEAD)
     write_settings(folder, development.tuned)
 

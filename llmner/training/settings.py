@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from llmner import models
 from llmner.errors import ConfigError
+from llmner.settings import Settings, read_mapping, validated
+from llmner.tagging.prompts import Form
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Cluster(_Model):
+class Cluster(Settings):
     """Where a run computes.
 
     Attributes:
@@ -36,7 +33,7 @@ class Cluster(_Model):
     failures: int = Field(default=3, ge=0)
 
 
-class RunSettings(_Model):
+class RunSettings(Settings):
     """What all training runs have in common.
 
     Attributes:
@@ -83,7 +80,7 @@ class RunSettings(_Model):
         return {**self.model_dump(mode="json", exclude={"output", "cluster"}), "workers": max(1, self.cluster.workers)}
 
 
-class CorpusSettings(_Model):
+class CorpusSettings(Settings):
     """An annotated corpus, JSON lines of sentences.
 
     Attributes:
@@ -117,6 +114,7 @@ class GeneratorTraining(RunSettings):
         loss: ``constrained``: over the tokens the grammar allows, where it leaves a choice; for decoding under the
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
+        layout: Whether an answer is one line a type, or one for all with the types in the tags; see ``prompts.Form``.
         initial_adapter: An adapter to go on from; rank, alpha and dropout are then its own.
         rank: LoRA rank.
         alpha: LoRA alpha; the product is scaled by alpha / rank.
@@ -133,6 +131,7 @@ class GeneratorTraining(RunSettings):
     balance_languages: bool = False
     loss: Literal["constrained", "full"] = "constrained"
     definitions: bool = True
+    layout: Literal["lines", "inline"] = "lines"
     initial_adapter: str | None = None
     rank: int = Field(default=32, gt=0)
     alpha: int = Field(default=64, gt=0)
@@ -161,6 +160,11 @@ class GeneratorTraining(RunSettings):
         return {**super().identity(), "corpora": corpora, "leave_out": sorted(self.leave_out)}
 
     @property
+    def form(self) -> Form:
+        """How the model is asked and answers."""
+        return Form(self.definitions, self.layout)
+
+    @property
     def trained_on(self) -> tuple[CorpusSettings, ...]:
         """The corpora that are not left out."""
         return tuple(c for c in self.corpora if c.name not in self.leave_out)
@@ -179,7 +183,7 @@ def read_settings(path: Path, overrides: Mapping[str, Any], *, data: Path = Path
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
-    return generator_settings(changed(read_mapping(path), overrides), str(path), data=data)
+    return generator_settings(changed(read_whole(path), overrides), str(path), data=data)
 
 
 def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> GeneratorTraining:
@@ -198,31 +202,20 @@ def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> Gen
             {**c, **{split: data / c[split] for split in ("train", "dev") if c.get(split)}}
             for c in raw.get("corpora", ())
         ]
-        return GeneratorTraining.model_validate({**raw, "corpora": corpora})
-    except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors())
-        known = ", ".join(GeneratorTraining.model_fields)
-        raise ConfigError(f"{where}: {problems}", hint=f"keys: {known}") from e
     except (TypeError, AttributeError) as e:
         raise ConfigError(f"{where}: corpora are a list of mappings with name and train: {e!r}") from e
+    return validated(GeneratorTraining, {**raw, "corpora": corpora}, where)
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def read_whole(path: Path) -> dict[str, Any]:
     """What a YAML file and those it extends hold.
 
     Raises:
-        ConfigError: Not readable, not YAML or no mapping.
+        ConfigError: One of them is not readable, not YAML or no mapping.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read: {e}") from e
-    except yaml.YAMLError as e:
-        raise ConfigError(f"{path}: not YAML: {e}") from e
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: settings are a mapping of keys to values, got {type(raw).__name__}")
+    raw = read_mapping(path)
     base = raw.pop("extends", None)
-    return raw if base is None else changed(read_mapping(path.parent / base), raw)
+    return raw if base is None else changed(read_whole(path.parent / base), raw)
 
 
 def changed(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

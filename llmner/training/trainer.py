@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -28,6 +28,7 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from llmner.errors import ConfigError, ModelError
+from llmner.training.corpus import Batchable, plan
 from llmner.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 BEST = "best"
 _STATE = "trainer_state.json"  # the last file of a checkpoint
 _TRAINED = "trained.safetensors"
+
+E = TypeVar("E", bound=Batchable)
 
 # What is measured on development data: names with values, ``f1`` among them, the same in all processes.
 Measure = Callable[[Accelerator], dict[str, float]]
@@ -57,6 +60,36 @@ class Batches(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self._collate(self._plan[index])
+
+
+def run_batches(
+    settings: RunSettings,
+    corpora: Sequence[Sequence[E]],
+    weights: Sequence[float],
+    collate: Callable[[Sequence[E]], dict[str, Any]],
+    *,
+    processes: int,
+) -> Batches:
+    """All batches of a run.
+
+    Args:
+        settings: The run's.
+        corpora: The examples of each corpus.
+        weights: How often each corpus is seen in an epoch.
+        collate: Makes a batch of examples of one tag set.
+        processes: How many share the batches.
+    """
+    examples = [e for corpus in corpora for e in corpus]
+    run = plan(
+        examples,
+        [len(corpus) for corpus in corpora],
+        weights,
+        tokens=settings.batch_tokens,
+        seed=settings.seed,
+        count=settings.steps and settings.steps * settings.accumulate * processes,
+        epochs=settings.epochs,
+    )
+    return Batches(run, lambda indices: collate([examples[i] for i in indices]))
 
 
 def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> TrainingArguments:

@@ -45,6 +45,7 @@ def sentences(draw):
 
 
 @given(sentences())
+@example(AnnotatedSentence("\x1b0", (Mention(0, 2, "aa"), Mention(1, 2, "aa"))))
 @example(AnnotatedSentence("00AA", (Mention(2, 4, "aa"), Mention(3, 4, "aa"))))
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     source = TOKENISER(sentence.text)
@@ -63,7 +64,7 @@ def test_what_can_be_written_is_admitted_and_reads_back(sentence):
 def _same_but_for_space(sentence: AnnotatedSentence) -> int:
     trimmed = set()
     for m in set(sentence.mentions):
-        piece = sentence.text[m.start : m.end]
+        piece = shown(sentence.text)[m.start : m.end]
         start = m.start + len(piece) - len(piece.lstrip())
         trimmed.add((start, start + len(piece.strip()), m.type))
     return len(set(sentence.mentions)) - len(trimmed)

@@ -1,5 +1,7 @@
 """Copy-speculative decoding against step-by-step decoding, on small random models in float32."""
 
+from typing import Any
+
 import pytest
 import torch
 from tiny_models import CONFIGS, random_model
@@ -8,8 +10,8 @@ from llmner.tagging.answers import mentions_of
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest
-from llmner.tagging.grammar import Cursor
 from llmner.tagging.local_engine import LocalEngine
+from llmner.tagging.prompts import Form
 from llmner.tagset import EntityType, TagSet
 
 TAG_SET = TagSet(
@@ -34,10 +36,10 @@ SENTENCES = [
 
 
 @torch.inference_mode()
-def step_by_step(model: torch.nn.Module, codec: Codec, request: TaggingRequest) -> tuple[list[int], Cursor]:
+def step_by_step(model: torch.nn.Module, codec: Codec, request: TaggingRequest) -> tuple[list[int], Any]:
     """Greedy decoding under the grammar: the whole sequence anew for every token, all logits."""
     source = codec.source(request.text)
-    cursor = Cursor(source, codec.vocabulary(request.tag_set))
+    cursor = codec.cursor(source, request.tag_set)
     tokens = [*codec.prefix(request.tag_set), *source.tokens, *codec.suffix]
     written = []
     while not cursor.done:
@@ -50,32 +52,33 @@ def step_by_step(model: torch.nn.Module, codec: Codec, request: TaggingRequest) 
     return written, cursor
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_equals_step_by_step_decoding(name, tokenizer, monkeypatch):
+@pytest.mark.parametrize(("name", "form"), [*((name, Form()) for name in CONFIGS), ("gemma3", Form(layout="inline"))])
+def test_equals_step_by_step_decoding(name, form, tokenizer, monkeypatch):
     """Token for token, with rows that share passes, two tag sets at once, and more sentences than rows."""
     requests = [TaggingRequest(t, s) for t in SENTENCES for s in (TAG_SET, OTHER)]
     model = random_model(name, len(tokenizer), seed=5)
-    codec = Codec(tokenizer)
+    codec = Codec(tokenizer, form)
     expected = [step_by_step(model, codec, r) if r.text.strip() else ([], None) for r in requests]
     assert sum(len(c.tags) for _, c in expected if c) > 10, "a random model that places no tags shows nothing"
     model.set_attn_implementation(IMPLEMENTATION)
     for draft in (1, 5, 50):
-        _check_equal(model, tokenizer, codec, requests, expected, draft, monkeypatch)
+        _check_equal(model, tokenizer, form, requests, expected, draft, monkeypatch)
 
 
-def _check_equal(model, tokenizer, codec, requests, expected, draft, monkeypatch):
-
-    written: dict[Cursor, list[int]] = {}
-    advance = Cursor.advance
+def _check_equal(model, tokenizer, form, requests, expected, draft, monkeypatch):
+    codec = Codec(tokenizer, form)
+    written: dict[Any, list[int]] = {}
+    kind = type(codec.cursor(codec.source(""), TAG_SET))
+    advance = kind.advance
     monkeypatch.setattr(
-        Cursor,
+        kind,
         "advance",
         lambda self, token, probability=1.0: (
             written.setdefault(self, []).append(token),
             advance(self, token, probability),
         ),
     )
-    engine = LocalEngine(model, tokenizer, fingerprint={}, rows=3, draft=draft)
+    engine = LocalEngine(model, tokenizer, fingerprint={}, form=form, rows=3, draft=draft)
     results = engine.tag(requests)
     monkeypatch.undo()
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from llmner.tagging.grammar import Vocabulary
+from llmner.tagging.grammar import Cursor, Vocabulary, write
 from llmner.tagging.units import UnitTokeniser
 from llmner.training.corpus import balanced, batches, collate, drawn, example, plan
 
@@ -13,13 +13,18 @@ TOKENISER = UnitTokeniser(lambda text: [100 + ord(c) for c in text])
 VOCABULARY = Vocabulary(heads=((10,), (11,)), open=1, close=2, newline=3, end=4)
 
 
+def written(text, spans, tag_set="a"):
+    source = TOKENISER(text)
+    return example(tag_set, [*source.tokens, 7], write(source, spans, VOCABULARY), Cursor(source, VOCABULARY))
+
+
 def examples(lengths, tag_set="a"):
-    return [example(tag_set, TOKENISER("x" * n), {}, VOCABULARY, (7,)) for n in lengths]
+    return [written("x" * n, {}, tag_set) for n in lengths]
 
 
 def test_an_example_writes_the_tags_and_marks_every_choice():
     """``x y`` with ``y`` tagged: the prompt, the line of the second type with its tags, and the end."""
-    e = example("a", TOKENISER("x y"), {1: [(1, 2)]}, VOCABULARY, (7,))
+    e = written("x y", {1: [(1, 2)]})
     x, space, y = (100 + ord(c) for c in "x y")
     assert e.tokens.tolist() == [x, space, y, 7, 11, x, 1, space, y, 2, 3, 4]
     assert e.answer == 4
@@ -34,10 +39,7 @@ def test_an_example_writes_the_tags_and_marks_every_choice():
 
 
 def test_a_batch_packs_examples_behind_their_prefix():
-    two = [
-        example("a", TOKENISER("x y"), {0: [(0, 1)]}, VOCABULARY, (7,)),
-        example("a", TOKENISER("z"), {}, VOCABULARY, (7,)),
-    ]
+    two = [written("x y", {0: [(0, 1)]}), written("z", {})]
     batch = collate(two, (50, 51, 52))
     assert batch["tokens"].tolist() == [[50, 51, 52, *two[0].tokens[:-1], *two[1].tokens[:-1]]]
     assert batch["lengths"] == [e.fed for e in two]

@@ -57,9 +57,11 @@ def test_a_packed_batch_has_the_loss_of_its_sentences_one_by_one(name, kind, tok
         ("T", {}),
         ("心肌梗死，HbA1c。", {0: [(0, 2)], 1: [(5, 6)]}),
     ]
-    examples = [
-        example("t", codec.source(text), spans, codec.vocabulary(TAG_SET), codec.suffix) for text, spans in sentences
-    ]
+    examples = []
+    for text, spans in sentences:
+        source = codec.source(text)
+        target, cursor = codec.write(source, spans, TAG_SET), codec.cursor(source, TAG_SET)
+        examples.append(example("t", [*source.tokens, *codec.suffix], target, cursor))
     prefix = codec.prefix(TAG_SET)
     expected = sum(_alone(model, e, prefix, kind) for e in examples) / len(examples)
     wanted = torch.autograd.grad(expected, [p for p in model.parameters() if p.requires_grad])

@@ -10,7 +10,7 @@ from llmner.errors import ConfigError
 from llmner.tagset import load_tag_set
 from llmner.training.ablations import read_variants
 from llmner.training.selection_corpus import read_training
-from llmner.training.settings import read_mapping, read_settings
+from llmner.training.settings import read_settings, read_whole
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "training"
 BASE = {"output": "out", "steps": 5, "corpora": [{"name": "bc5cdr", "train": "a.jsonl", "dev": "b.jsonl"}]}
@@ -45,7 +45,7 @@ def test_bundled_ablations_are_valid(tmp_path):
 def test_bundled_settings_of_selectors_are_valid(tmp_path):
     whole = read_training(CONFIGS / "embedded_selector.yaml", {}, data=tmp_path)
     assert all(load_tag_set(corpus.tag_set) for corpus in whole.corpora)
-    variants = read_mapping(CONFIGS / "selector_ablations.yaml")["variants"]
+    variants = read_whole(CONFIGS / "selector_ablations.yaml")["variants"]
     read = {v: read_training(CONFIGS / "selector_ablations.yaml", {}, data=tmp_path, variant=v) for v in variants}
     assert len({v.output for v in read.values()}) == len(read) > 4
     assert read["bce"].contrastive == 0 != whole.contrastive
