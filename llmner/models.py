@@ -129,10 +129,17 @@ def default_device() -> str:
 
 
 def prompt_form(files: ModelFiles) -> Form:
-    """How a model was trained to be asked and to answer, as its adapter says; the default where it does not."""
+    """How a model was trained to be asked and to answer, as its adapter says; the default where it does not.
+
+    Raises:
+        ModelError: There is no such adapter.
+    """
     from transformers.utils import cached_file
 
-    file = files.adapter and cached_file(files.adapter, PROMPT_FILE, _raise_exceptions_for_missing_entries=False)
+    try:
+        file = files.adapter and cached_file(files.adapter, PROMPT_FILE, _raise_exceptions_for_missing_entries=False)
+    except OSError as e:
+        raise ModelError(f"adapter {files.adapter!r} cannot be read: {e}", hint="give a folder in peft's format") from e
     return Form(**json.loads(Path(file).read_text(encoding="utf-8"))) if file else DEFAULT_FORM
 
 

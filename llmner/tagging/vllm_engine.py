@@ -73,8 +73,9 @@ class VllmEngine:
         self._count = 0
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
+        others = _processes()
         self._engine = self._run(_start(arguments))
-        self._guard = _guard()
+        self._guard = _guard(_processes() - others)
         self._window: int = self._engine.model_config.max_model_len
         try:
             self._adapters = self._run(_load_adapters(self._engine, adapters))
@@ -235,17 +236,22 @@ def _pieces(request: TaggingRequest) -> list[tuple[int, int]]:
     return pieces if len(pieces) > 1 else []
 
 
-def _guard() -> "subprocess.Popen[bytes]":
-    """A process that ends vLLM's as soon as this one is gone.
-
-    vLLM's own do not notice that the process they work for was killed, and would keep the GPU's memory.
-    """
-    ours = []
+def _processes() -> set[int]:
+    """The processes of vLLM that work for this one."""
+    found = set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if child.name().startswith("VLLM"):
-                ours.append(str(child.pid))
-    command = ["sh", "-c", f"read _; kill -9 {' '.join(ours)} 2>/dev/null; true"]
+                found.add(child.pid)
+    return found
+
+
+def _guard(processes: set[int]) -> "subprocess.Popen[bytes]":
+    """A process that ends others as soon as this one is gone.
+
+    vLLM's own do not notice that the process they work for was killed, and would keep the GPU's memory.
+    """
+    command = ["sh", "-c", f"read _; kill -9 {' '.join(map(str, processes))} 2>/dev/null; true"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 

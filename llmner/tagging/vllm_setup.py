@@ -70,6 +70,9 @@ def arguments(
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # a corpus is nobody else's business
     # vLLM would pin its threads to cores, the same ones in every worker of a node.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    # xgrammar's cache takes two grammars of the same shape for one, whatever tokens they name (0.2.8): sentences with
+    # as many units would be held to each other's words. Without it they compile as fast, because no two are the same.
+    os.environ["VLLM_XGRAMMAR_CACHE_MB"] = "0"
     from vllm import AsyncEngineArgs
     from vllm.platforms import current_platform
 
