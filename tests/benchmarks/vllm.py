@@ -80,8 +80,11 @@ def main(
     loads = [int(n) for n in requests.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         files = models.find()
-        base = _random_model(Path(folder), files.base, SHAPES[shape]) if shape else files.base
-        adapters = {} if shape or files.adapter is None else {"": files.adapter}
+        base, adapters = files.base, {"": str(files.adapter)}
+        if shape:
+            base, adapters = _random_model(Path(folder), files.base, SHAPES[shape]), {}
+        elif models.default_device() == "cpu":  # as in ``models.load_vllm_engine``
+            base, adapters = models.merged(files), {}
         prepared = _requests(base, sum(loads) + 1, scripted=shape is not None)
         rows = [
             {"cache": cache, "method": method, **row}
