@@ -90,6 +90,33 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_processes_of_torchrun_share_the_batches(tmp_path):
+    """Two processes with a batch each take the steps of one with two batches a step; they measure a part each."""
+    tiny_models.save("llama", tmp_path / "base")
+    write_corpus(tmp_path / "train.jsonl")
+    write_tag_set(tmp_path / "tags.yaml")
+    corpus = {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml")} | dict.fromkeys(
+        ("train", "dev"), str(tmp_path / "train.jsonl")
+    )
+    changes = {"corpora": [corpus], "steps": 6, "evaluate_every": 6, "dev_sentences": 11}
+    alone = command(tmp_path, "alone", **changes, accumulate=2)
+    python, *job = command(tmp_path, "both", **changes)
+    both = [python, "-m", "torch.distributed.run", "--nproc-per-node", "2", *job]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    logs = [
+        subprocess.run(c, check=True, timeout=300, capture_output=True, text=True, env=environment).stderr
+        for c in (alone, both)
+    ]
+    measured = [re.findall(r"step 6 on dev: (.*)", log) for log in logs]
+    assert measured[0] == measured[1]
+    assert len(measured[0]) == 1
+    one, other = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("alone", "both"))
+    for key, value in one.items():
+        assert torch.norm(other[key].float() - value.float()) <= 0.01 * torch.norm(value.float())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("cluster")
 def test_checkpoints_and_adapter_on_object_storage(tmp_path, s3_environment, monkeypatch):
     """One worker, S3; the same command again finds the result, one with other settings is refused."""
