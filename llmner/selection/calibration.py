@@ -7,14 +7,15 @@ Platt scaling (Platt 1999) with a second evidence: ``p = sigmoid(a * logit + b *
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from llmner.settings import Settings
 
 _RIDGE = 1e-3  # keeps the fit finite where the classes can be told apart without error
 _STEPS = 50
 _CLOSEST = 1e-4  # generator scores are kept so far from 0 and 1
 
 
-class Calibration(BaseModel):
+class Calibration(Settings):
     """Weights of the evidence.
 
     Attributes:
@@ -22,8 +23,6 @@ class Calibration(BaseModel):
         generator: Of the log odds of the generator's score.
         bias: Added.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     logit: float = 1.0
     generator: float = 0.0

@@ -8,12 +8,12 @@ probability that the candidate is right, and depends on nothing but sentence, ta
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from llmner import models
 from llmner.errors import LlmnerError, ModelError, SelectionError
@@ -21,6 +21,7 @@ from llmner.mentions import Mention
 from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import VERSION, Sheet, SheetCodec, unit_spans
 from llmner.selection.competition import Nesting, Rules
+from llmner.settings import Settings
 from llmner.tagging.prompts import prompt_digest
 from llmner.tagset import TagSet
 
@@ -33,7 +34,7 @@ _EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "embedded" / "sele
 _PASS_TOKENS = 4096  # tokens of a pass, padding included: what is in memory, not what is answered
 
 
-class Tuning(BaseModel):
+class Tuning(Settings):
     """What dev data says about a tag set.
 
     Attributes:
@@ -41,13 +42,11 @@ class Tuning(BaseModel):
         threshold: Candidates below it go; best by F1.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     calibration: Calibration = Calibration()
     threshold: float = Field(default=0.5, ge=0, le=1)
 
 
-class SelectorSettings(BaseModel):
+class SelectorSettings(Settings):
     """What a selector is besides its weights.
 
     Attributes:
@@ -58,13 +57,11 @@ class SelectorSettings(BaseModel):
         measured: Figures on the dev data by tag set, for people.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     base: str
     default: Tuning = Tuning()
-    tuned: dict[str, Tuning] = {}
-    nesting: dict[str, tuple[Nesting, ...]] = {}
-    measured: dict[str, dict[str, float]] = {}
+    tuned: Mapping[str, Tuning] = {}
+    nesting: Mapping[str, tuple[Nesting, ...]] = {}
+    measured: Mapping[str, dict[str, float]] = {}
 
     def tuning(self, tag_set: str) -> Tuning:
         """That of a tag set."""
