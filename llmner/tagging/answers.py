@@ -11,7 +11,8 @@ from itertools import accumulate
 from llmner.errors import TaggingError
 from llmner.mentions import Mention, trimmed
 from llmner.tagging.engine import TaggingRequest
-from llmner.tagging.grammar import Cursor, Tag, Vocabulary
+from llmner.tagging.grammar import Cursor, Tag
+from llmner.tagging.inline import InlineCursor
 from llmner.tagging.markup import parse
 from llmner.tagging.units import TokenisedText, shown
 
@@ -44,7 +45,7 @@ def read_exact(
     tokens: Sequence[int],
     logprobs: Sequence[float],
     source: TokenisedText,
-    vocabulary: Vocabulary,
+    cursor: Cursor | InlineCursor,
     request: TaggingRequest,
 ) -> tuple[Mention, ...]:
     """Read an answer that was written under the grammar.
@@ -53,13 +54,12 @@ def read_exact(
         tokens: All of it, with the end token.
         logprobs: Of each token, natural, among the tokens that the grammar allowed.
         source: The sentence.
-        vocabulary: The tokens of tags and heads.
+        cursor: At the answer's beginning.
         request: The same sentence as text.
 
     Raises:
         TaggingError: The answer is not one that the grammar admits.
     """
-    cursor = Cursor(source, vocabulary)
     for token, logprob in zip(tokens, logprobs, strict=True):
         if cursor.done or token not in cursor.allowed():
             raise TaggingError(f"the engine wrote token {token} where the grammar does not allow it")

@@ -43,7 +43,6 @@ class Codec:
         self.prefix = lru_cache(maxsize=64)(self._prefix)
         self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
         self.one_line = form.layout == "inline"
-        self._inline_vocabulary = lru_cache(maxsize=64)(self._make_inline_vocabulary)
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
@@ -51,15 +50,17 @@ class Codec:
 
     def cursor(self, source: TokenisedText, tag_set: TagSet) -> Cursor | InlineCursor:
         """The beginning of a tagged text."""
-        if self.one_line:
-            return InlineCursor(source, self._inline_vocabulary(tag_set))
-        return Cursor(source, self.vocabulary(tag_set))
+        vocabulary = self.vocabulary(tag_set)
+        if isinstance(vocabulary, InlineVocabulary):
+            return InlineCursor(source, vocabulary)
+        return Cursor(source, vocabulary)
 
     def write(self, source: TokenisedText, tags: Mapping[int, Iterable[tuple[int, int]]], tag_set: TagSet) -> list[int]:
         """The tokens of a tagged text, see ``grammar.write``."""
-        if self.one_line:
-            return write_inline(source, tags, self._inline_vocabulary(tag_set))
-        return write(source, tags, self.vocabulary(tag_set))
+        vocabulary = self.vocabulary(tag_set)
+        if isinstance(vocabulary, InlineVocabulary):
+            return write_inline(source, tags, vocabulary)
+        return write(source, tags, vocabulary)
 
     def opening(self, allowed: tuple[int, ...]) -> list[bool]:
         """Which of the tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
@@ -70,25 +71,24 @@ class Codec:
         bos = self._tokenizer.bos_token_id
         return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, self._form)))
 
-    def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
+    def _vocabulary(self, tag_set: TagSet) -> Vocabulary | InlineVocabulary:
         return self.vocabulary_of(tuple(t.label for t in tag_set.types))
 
-    def vocabulary_of(self, labels: tuple[str, ...]) -> Vocabulary:
+    def vocabulary_of(self, labels: tuple[str, ...]) -> Vocabulary | InlineVocabulary:
         """Tokens of a tag set with these labels.
 
         Raises:
             ModelError: Two labels cannot be told apart by their tokens.
         """
+        if self.one_line:
+            names = tuple((*self._encode(label), self._close) for label in labels)
+            return InlineVocabulary(names, self._open, self._single(_BAR), self._end)
         heads = tuple(tuple(self._encode(prompts.line_head(label))) for label in labels)
         for a in heads:
             for b in heads:
                 if a is not b and b[: len(a)] == a:
                     raise ModelError(f"labels {', '.join(labels)}: two begin with the same tokens {a}")
         return Vocabulary(heads, self._open, self._close, self._newline, self._end)
-
-    def _make_inline_vocabulary(self, tag_set: TagSet) -> InlineVocabulary:
-        names = tuple((*self._encode(t.label), self._close) for t in tag_set.types)
-        return InlineVocabulary(names, self._open, self._single(_BAR), self._end)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmner.tagging.grammar import Vocabulary
+from llmner.tagging.inline import InlineVocabulary
 
 Tokens = NDArray[np.integer]
 
@@ -31,11 +32,13 @@ class Markers:
     after: tuple[int, ...]
 
 
-def continuation(row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], Vocabulary], length: int) -> list[int]:
+def continuation(
+    row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], Vocabulary | InlineVocabulary], length: int
+) -> list[int]:
     """Guess the next tokens: the sentence goes on without further tags.
 
     At the sentence's end comes the newline, then the next type's name and the sentence again; behind the last type
-    comes the end.
+    comes the end. Where all types share a line, that is the end; a type that is being named is named to its end.
 
     Args:
         row: Prompt and answer so far, ``(tokens,)``.
@@ -54,6 +57,31 @@ def continuation(row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], V
     known = vocabulary(row[:start])
     source = row[start:asked]
     answer = row[asked + len(markers.after) :]
+    if isinstance(known, InlineVocabulary):
+        return _inline_continuation(source, answer, known)[:length]
+    return _lines_continuation(source, answer, known, length)
+
+
+def _inline_continuation(source: Tokens, answer: Tokens, vocabulary: InlineVocabulary) -> list[int]:
+    """The rest of the sentence, or of the type's name that is being written, if it has begun."""
+    if len(answer) and answer[-1] == vocabulary.end:
+        return []
+    marks = 0  # tokens of the answer that are not the sentence's
+    for bar in np.flatnonzero(answer == vocabulary.bar).tolist():
+        written = tuple(answer[bar + 1 : bar + 1 + max(map(len, vocabulary.types))].tolist())
+        name = next((name for name in vocabulary.types if written[: len(name)] == name), None)
+        if name is None:
+            begun = [name for name in vocabulary.types if written and name[: len(written)] == written]
+            return list(begun[0][len(written) :]) if len(begun) == 1 else []
+        marks += 1 + len(name)
+    opened = int(np.count_nonzero(answer == vocabulary.open))
+    closed = int(np.count_nonzero(answer == vocabulary.bar))
+    rest = source[len(answer) - marks - opened :].tolist()
+    return [*rest, vocabulary.bar if opened > closed else vocabulary.end]
+
+
+def _lines_continuation(source: Tokens, answer: Tokens, known: Vocabulary, length: int) -> list[int]:
+    """The rest of the sentence without further tags, then the next type's line."""
     lines = [0, *(np.flatnonzero(answer == known.newline) + 1).tolist()]
     line = answer[lines[-1] :]
     previous = _head(answer[lines[-2] :], known) if len(lines) > 1 else -1

@@ -38,6 +38,14 @@ class Vocabulary:
     newline: int
     end: int
 
+    def line(self, tokens: int) -> int:
+        """Length of an answer of one line without tags, for a sentence of so many tokens."""
+        return max(map(len, self.heads)) + tokens + 2
+
+    def longest(self, tokens: int, *, tags: int) -> int:
+        """Length of an answer with a line for each type, and so many mentions for each token of each line."""
+        return len(self.heads) * (self.line(tokens) + 2 * tags * tokens)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tag:

@@ -30,6 +30,14 @@ class InlineVocabulary:
     bar: int
     end: int
 
+    def line(self, tokens: int) -> int:
+        """Length of an answer without tags, for a sentence of so many tokens."""
+        return tokens + 1
+
+    def longest(self, tokens: int, *, tags: int) -> int:
+        """Length of an answer with so many mentions for each token."""
+        return self.line(tokens) + tags * tokens * (2 + max(map(len, self.types)))
+
 
 class InlineCursor:
     """A place in a tagged text of this layout; see ``grammar.Cursor``, whose methods it has.

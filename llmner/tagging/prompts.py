@@ -15,7 +15,8 @@ from llmner.tagset import TagSet
 
 BEFORE = "\nText:\n"  # every template ends with it
 SUFFIX = "\nTags:\n"
-_INSTRUCTIONS = {
+Layout = Literal["lines", "inline"]
+_INSTRUCTIONS: dict[tuple[Layout, str], str] = {
     ("lines", "en"): "Copy the text once for each entity type that occurs in it, with its mentions in [brackets].",
     ("lines", "zh"): "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。",
     ("inline", "en"): "Copy the text with its mentions in brackets, each with its type: [mention|type].",
@@ -35,10 +36,16 @@ class Form:
     """
 
     definitions: bool = True
-    layout: Literal["lines", "inline"] = "lines"
+    layout: Layout = "lines"
 
 
 DEFAULT_FORM = Form()
+
+
+def form_of(prefix: str) -> Form:
+    """The form that a prefix was made in, as far as its tokens depend on it."""
+    layouts = (layout for (layout, _), line in _INSTRUCTIONS.items() if prefix.startswith(line))
+    return Form(layout=next(layouts, "lines"))
 
 
 def prefix(tag_set: TagSet, form: Form = DEFAULT_FORM) -> str:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from llmner.tagging.codec import Codec
 from llmner.tagging.drafting import Markers, Tokens, best_length, continuation
 from llmner.tagging.grammar import Vocabulary
-from llmner.tagging.prompts import labels
+from llmner.tagging.inline import InlineVocabulary
+from llmner.tagging.prompts import form_of, labels
 
 CLASS = f"{__name__}.CopyDrafter"
 _FREE = {"cpu": 8, "cuda": 512}  # tokens that a step takes at little more than the price of reading the weights
@@ -35,9 +36,9 @@ class CopyDrafter:
 
         model = vllm_config.model_config
         self._tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
-        self._codec = Codec(self._tokenizer)
-        self._markers = Markers(self._codec.before, self._codec.suffix)
-        self._vocabularies: dict[bytes, Vocabulary] = {}
+        codec = Codec(self._tokenizer)
+        self._markers = Markers(codec.before, codec.suffix)
+        self._vocabularies: dict[bytes, Vocabulary | InlineVocabulary] = {}
         self._longest: int = vllm_config.speculative_config.num_speculative_tokens
         self._free = _FREE.get(vllm_config.device_config.device_type, _FREE["cuda"])
         self._accepted, self._refused = 90.0, 10.0  # running sums of tokens; at first a guess
@@ -86,11 +87,12 @@ class CopyDrafter:
         self._drafted = best_length(round(acceptance, 2), active, free=self._free, longest=self._longest)
         return self._drafted
 
-    def _vocabulary(self, prefix: Tokens) -> Vocabulary:
+    def _vocabulary(self, prefix: Tokens) -> Vocabulary | InlineVocabulary:
         """The tokens of the tag set that a prompt's prefix describes."""
         key = prefix.tobytes()
         if key not in self._vocabularies:
             if len(self._vocabularies) >= _PREFIXES_KEPT:
                 self._vocabularies.clear()
-            self._vocabularies[key] = self._codec.vocabulary_of(labels(self._tokenizer.decode(prefix.tolist())))
+            text = self._tokenizer.decode(prefix.tolist(), skip_special_tokens=True)
+            self._vocabularies[key] = Codec(self._tokenizer, form_of(text)).vocabulary_of(labels(text))
         return self._vocabularies[key]

@@ -26,6 +26,7 @@ from llmner.tagging.codec import Codec
 from llmner.tagging.ebnf import ebnf
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import MAX_DEPTH, Vocabulary
+from llmner.tagging.inline import InlineVocabulary
 from llmner.tagging.prompts import Form
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
@@ -50,7 +51,7 @@ class VllmEngine:
         adapters: Folders of LoRA adapters by name of tag set, language, or ``""`` for all others.
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
-        form: How the model was trained to be asked; its layout is ``lines``.
+        form: How the model was trained to be asked and to answer; only ``lines`` go without a grammar.
 
     Raises:
         ModelError: vLLM cannot load the model or an adapter.
@@ -127,8 +128,8 @@ class VllmEngine:
         vocabulary = self._codec.vocabulary(request.tag_set)
         prompt = [*self._codec.prefix(request.tag_set), *source.tokens, *self._codec.suffix]
         room = self._window - len(prompt)
-        most = _longest_answer(source, vocabulary, tags=2 * MAX_DEPTH if self.grammar else 1)
-        if room < _line(source, vocabulary) and (pieces := _pieces(request)):
+        most = vocabulary.longest(len(source.tokens), tags=MAX_DEPTH if self.grammar else 1)
+        if room < vocabulary.line(len(source.tokens)) and (pieces := _pieces(request)):
             return await self._tag_pieces(request, pieces)
         try:
             output = await self._generate(prompt, request, source, vocabulary, max(1, min(room, most)))
@@ -142,7 +143,8 @@ class VllmEngine:
             written = [step[token] for token, step in zip(answer.token_ids, answer.logprobs or (), strict=True)]
             logprobs = [w.logprob for w in written]
             if self.grammar:
-                mentions = read_exact(answer.token_ids, logprobs, source, vocabulary, request)
+                cursor = self._codec.cursor(source, request.tag_set)
+                mentions = read_exact(answer.token_ids, logprobs, source, cursor, request)
             else:
                 mentions = read_free(answer.text, [w.decoded_token or "" for w in written], logprobs, request)
         except LlmnerError as e:
@@ -171,7 +173,7 @@ class VllmEngine:
         prompt: list[int],
         request: TaggingRequest,
         source: TokenisedText,
-        vocabulary: Vocabulary,
+        vocabulary: Vocabulary | InlineVocabulary,
         most: int,
     ) -> "RequestOutput":
         """One request from end to end.
@@ -218,16 +220,6 @@ def sampling(grammar: str | None, most: int) -> "SamplingParams":
         structured_outputs=None if grammar is None else StructuredOutputsParams(grammar=grammar),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
-
-
-def _line(source: TokenisedText, vocabulary: Vocabulary) -> int:
-    """Tokens of an answer of one line without tags."""
-    return max(map(len, vocabulary.heads)) + len(source.tokens) + 2
-
-
-def _longest_answer(source: TokenisedText, vocabulary: Vocabulary, *, tags: int) -> int:
-    """Tokens of an answer with a line for each type, and so many tags for each token of each line."""
-    return len(vocabulary.heads) * (_line(source, vocabulary) + tags * len(source.tokens))
 
 
 def _pieces(request: TaggingRequest) -> list[tuple[int, int]]:

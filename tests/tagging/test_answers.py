@@ -9,7 +9,7 @@ from llmner.errors import TaggingError
 from llmner.mentions import Mention
 from llmner.tagging.answers import read_exact, read_free
 from llmner.tagging.engine import TaggingRequest
-from llmner.tagging.grammar import write
+from llmner.tagging.grammar import Cursor, write
 from llmner.tagset import EntityType, TagSet
 
 TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "ab", "b")))
@@ -22,7 +22,7 @@ def test_an_exact_answer_gives_the_product_of_its_tags() -> None:
     logprobs = [0.0] * len(tokens)
     for place, probability in ((0, 0.5), (tokens.index(1), 0.8), (tokens.index(2), 0.9)):
         logprobs[place] = math.log(probability)
-    [mention] = read_exact(tokens, logprobs, SOURCE, VOCABULARY, REQUEST)
+    [mention] = read_exact(tokens, logprobs, SOURCE, Cursor(SOURCE, VOCABULARY), REQUEST)
     assert (mention.start, mention.end, mention.type, mention.match) == (0, 3, "ab", "exact")
     assert mention.score == pytest.approx(0.5 * 0.8 * 0.9)
 
@@ -30,7 +30,7 @@ def test_an_exact_answer_gives_the_product_of_its_tags() -> None:
 @pytest.mark.parametrize("tokens", [[99], [4, 4], [10, 11]])
 def test_what_the_grammar_does_not_admit_is_an_error(tokens: list[int]) -> None:
     with pytest.raises(TaggingError):
-        read_exact(tokens, [0.0] * len(tokens), SOURCE, VOCABULARY, REQUEST)
+        read_exact(tokens, [0.0] * len(tokens), SOURCE, Cursor(SOURCE, VOCABULARY), REQUEST)
 
 
 def test_a_free_answer_gives_the_product_of_its_tags() -> None:

@@ -1,22 +1,25 @@
 """Drafts against the grammar that they follow, and the choice of their length."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sentences import TEXTS, TOKENISER, VOCABULARY
+from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, VOCABULARY
 
 from llmner.tagging.drafting import Markers, best_length, continuation
 from llmner.tagging.grammar import Cursor
+from llmner.tagging.inline import InlineCursor
 
 PREFIX = [7, 3, 20, 3, 30, 3]  # lines of a prompt
 MARKERS = Markers(before=3, after=(3, 31, 3))
 
 
-def guess(tokens: list[int], length: int) -> list[int]:
+def guess(tokens: list[int], length: int, known: Any = VOCABULARY) -> list[int]:
     def vocabulary(prefix):
         assert prefix.tolist() == PREFIX
-        return VOCABULARY
+        return known
 
     return continuation(np.array(tokens, np.int32), MARKERS, vocabulary, length)
 
@@ -41,6 +44,30 @@ def test_a_draft_is_the_copy_without_further_tags(text: str, choices: list[int],
         cursor.advance(row[-1])
         if cursor.done:
             assert guess(row, length) == []
+            return
+
+
+@given(TEXTS.filter(bool), st.lists(st.integers(0, 11), max_size=200), st.integers(1, 60))
+def test_in_one_line_it_is_the_copy_to_the_next_type_or_the_end(text: str, choices: list[int], length: int) -> None:
+    source = TOKENISER(text)
+    cursor = InlineCursor(source, INLINE_VOCABULARY)
+    row = [*PREFIX, *source.tokens, *MARKERS.after]
+    for choice in choices:
+        draft = guess(row, length, INLINE_VOCABULARY)
+        assert len(draft) <= length
+        twin = cursor.copy()
+        for token in draft:
+            assert token in twin.allowed()
+            assert token != INLINE_VOCABULARY.open
+            twin.advance(token)
+        if len(draft) < length and not twin.done:  # a type is for the model to say, until only one is left
+            last = draft[-1] if draft else row[-1]
+            assert last in ({INLINE_VOCABULARY.bar, 2} if draft else {INLINE_VOCABULARY.bar, 10})
+        allowed = cursor.allowed()
+        row.append(allowed[choice % len(allowed)])
+        cursor.advance(row[-1])
+        if cursor.done:
+            assert guess(row, length, INLINE_VOCABULARY) == []
             return
 
 

@@ -1,5 +1,7 @@
 """The real vLLM: its answers against the local engine's, and what becomes of requests and engines that fail."""
 
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,6 +124,22 @@ def test_sentences_of_one_shape_keep_their_own_words(tiny: Tiny, engine: VllmEng
     local = models.load_engine(tiny.model).tag(requests)
     assert len({str(spans(r)) for r in local}) > 1
     assert [spans(r) for r in engine.tag(requests)] == [spans(r) for r in local]
+
+
+def test_an_adapter_that_answers_in_one_line(tiny: Tiny, tmp_path: Path) -> None:
+    adapter = tmp_path / "inline"
+    shutil.copytree(tiny.one, adapter)
+    (adapter / models.PROMPT_FILE).write_text(json.dumps({"definitions": True, "layout": "inline"}))
+    requests = [TaggingRequest(t, CELLS) for t in SENTENCES]
+    local = models.load_engine(tiny.model, adapter=str(adapter)).tag(requests)
+    assert sum(len(r.mentions) for r in local) > 5
+    engine = models.load_vllm_engine(tiny.model, SMALL, adapter=str(adapter))
+    results = engine.tag(requests)
+    engine.close()
+    assert [spans(r) for r in results] == [spans(r) for r in local]
+    assert [s for r in results for s in scores(r)] == pytest.approx([s for r in local for s in scores(r)], abs=0.01)
+    with pytest.raises(ModelError, match="grammar"):
+        models.load_vllm_engine(tiny.model, SMALL.model_copy(update={"grammar": False}), adapter=str(adapter))
 
 
 def test_adapters_go_by_tag_set_and_language(tiny: Tiny, engine: VllmEngine) -> None:
