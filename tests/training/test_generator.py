@@ -105,7 +105,7 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
 
     base = str(tmp_path / "base")
     files = models.find(base, adapter=adapter)
-    assert not models.defines_types(files)
+    assert not models.prompt_form(files).definitions
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
     engine = load_engine(base, adapter=adapter, device="cpu")
