@@ -111,7 +111,7 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
     engine = load_engine(base, adapter=adapter, device="cpu")
     assert evaluate(engine, sentences, tag_set).scores.micro.f1 == pytest.approx(best, abs=0.1)  # bfloat16 rounds
     Path(adapter, models.PROMPT_FILE).unlink()
-    assert models.defines_types(files)
+    assert models.prompt_form(files).definitions
     other = load_engine(base, adapter=adapter, device="cpu")
     assert other.fingerprint != engine.fingerprint
     assert evaluate(other, sentences, tag_set).scores != evaluate(engine, sentences, tag_set).scores
