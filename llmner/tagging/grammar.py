@@ -11,7 +11,7 @@ Invariant: every token sequence the grammar admits reads back as labels, the exa
 in every state at least one token is allowed, and where it is just one no model need be asked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llmner.tagging.units import TokenisedText
@@ -92,18 +92,9 @@ class Cursor:
             written = len(self._head)
             following = dict.fromkeys(h[written] for h in self._heads())
             return tuple(following) if written else (self._vocabulary.end, *following)
-        unit = self._source.unit_at[self._position]
         if self._position == len(self._source.tokens):
             return (self._vocabulary.close,) if self._open else (self._vocabulary.newline,)
-        copy = self._source.tokens[self._position]
-        if unit < 0:
-            return (copy,)
-        tokens = [copy]
-        if len(self._open) < MAX_DEPTH and not self._source.blank[unit]:
-            tokens.append(self._vocabulary.open)
-        if self._open and self._open[-1][0] < unit:
-            tokens.append(self._vocabulary.close)
-        return tuple(tokens)
+        return copying(self._source, self._position, self._open, self._vocabulary.open, self._vocabulary.close)
 
     def advance(self, token: int, probability: float = 1.0) -> None:
         """Write the next token.
@@ -161,6 +152,31 @@ class Cursor:
             self._line = self._vocabulary.heads.index(self._head)
             self._head = None
             self._position = 0
+
+
+def copying(
+    source: TokenisedText, position: int, opened: Sequence[tuple[int, float]], opening: int, closing: int
+) -> tuple[int, ...]:
+    """The tokens that may follow while a sentence is copied, in either layout.
+
+    Args:
+        source: The sentence.
+        position: How many of its tokens have been copied; not all.
+        opened: Unit and probability of each open tag, outermost first.
+        opening: The token that opens a tag.
+        closing: The token that closes one, or begins to.
+
+    Returns:
+        First the copy, then the tags that may stand here.
+    """
+    unit = source.unit_at[position]
+    tokens = [source.tokens[position]]
+    if unit >= 0:
+        if len(opened) < MAX_DEPTH and not source.blank[unit]:
+            tokens.append(opening)
+        if opened and opened[-1][0] < unit:
+            tokens.append(closing)
+    return tuple(tokens)
 
 
 def write(source: TokenisedText, tags: Mapping[int, Iterable[tuple[int, int]]], vocabulary: Vocabulary) -> list[int]:

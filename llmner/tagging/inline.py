@@ -9,7 +9,7 @@ Invariant: as in ``grammar``: every admitted sequence reads back, and in every s
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from llmner.tagging.grammar import MAX_DEPTH, Tag
+from llmner.tagging.grammar import Tag, copying
 from llmner.tagging.units import TokenisedText
 
 
@@ -71,18 +71,9 @@ class InlineCursor:
         """The tokens that may follow: first the copy, or the end of the output; one at least until ``done``."""
         if self._naming is not None:
             return tuple(dict.fromkeys(name[len(self._naming)] for name in self._names()))
-        unit = self._source.unit_at[self._position]
         if self._position == len(self._source.tokens):
             return (self._vocabulary.bar,) if self._open else (self._vocabulary.end,)
-        copy = self._source.tokens[self._position]
-        if unit < 0:
-            return (copy,)
-        tokens = [copy]
-        if len(self._open) < MAX_DEPTH and not self._source.blank[unit]:
-            tokens.append(self._vocabulary.open)
-        if self._open and self._open[-1][0] < unit:
-            tokens.append(self._vocabulary.bar)
-        return tuple(tokens)
+        return copying(self._source, self._position, self._open, self._vocabulary.open, self._vocabulary.bar)
 
     def advance(self, token: int, probability: float = 1.0) -> None:
         """Write the next token; see ``grammar.Cursor.advance``."""

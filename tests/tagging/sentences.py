@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from llmner.annotations import AnnotatedSentence
+from llmner.mentions import Mention
 from llmner.tagging.grammar import Vocabulary
 from llmner.tagging.inline import InlineVocabulary
 from llmner.tagging.units import UnitTokeniser
@@ -13,3 +15,12 @@ TEXTS = st.text(
 TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
 VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
 INLINE_VOCABULARY = InlineVocabulary(types=((10, 11, 2), (10, 2), (13, 2)), open=1, bar=3, end=4)
+
+
+@st.composite
+def annotated(draw, types):
+    """Sentences with mentions of these types anywhere, crossing ones and repeated ones among them."""
+    text = draw(TEXTS)
+    places = st.integers(0, len(text))
+    spans = draw(st.lists(st.tuples(places, places, st.sampled_from(types)), max_size=8))
+    return AnnotatedSentence(text, tuple(Mention(a, b, t) for a, b, t in spans if a < b))

@@ -2,7 +2,7 @@
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sentences import TEXTS, TOKENISER, VOCABULARY
+from sentences import TEXTS, TOKENISER, VOCABULARY, annotated
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
@@ -13,7 +13,8 @@ from llmner.tagging.units import shown, split_units
 from llmner.tagset import EntityType, TagSet
 from llmner.training.corpus import writable
 
-TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "ab", "b")))
+TYPES = ("aa", "ab", "b")
+TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in TYPES))
 
 
 @given(TEXTS)
@@ -36,15 +37,7 @@ def test_units_break_where_mentions_do():
     assert split_units("cafe\u0301  x") == ["cafe\u0301", " ", " x"]
 
 
-@st.composite
-def sentences(draw):
-    text = draw(TEXTS)
-    places = st.integers(0, len(text))
-    spans = draw(st.lists(st.tuples(places, places, st.sampled_from(["aa", "ab", "b"])), max_size=8))
-    return AnnotatedSentence(text, tuple(Mention(a, b, t) for a, b, t in spans if a < b))
-
-
-@given(sentences())
+@given(annotated(TYPES))
 @example(AnnotatedSentence("\x1b0", (Mention(0, 2, "aa"), Mention(1, 2, "aa"))))
 @example(AnnotatedSentence("00AA", (Mention(2, 4, "aa"), Mention(3, 4, "aa"))))
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER
+from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, annotated
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
@@ -15,18 +15,11 @@ from llmner.tagging.prompts import Form
 from llmner.tagset import EntityType, TagSet
 from llmner.training.corpus import writable
 
-TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in ("aa", "a", "b")))
+TYPES = ("aa", "a", "b")
+TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in TYPES))
 
 
-@st.composite
-def sentences(draw):
-    text = draw(TEXTS)
-    places = st.integers(0, len(text))
-    spans = draw(st.lists(st.tuples(places, places, st.sampled_from(["aa", "a", "b"])), max_size=8))
-    return AnnotatedSentence(text, tuple(Mention(a, b, t) for a, b, t in spans if a < b))
-
-
-@given(sentences())
+@given(annotated(TYPES))
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     source = TOKENISER(sentence.text)
     spans, _ = writable(sentence, source, TAG_SET, one_line=True)

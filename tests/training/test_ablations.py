@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_models
 import yaml
-from tiny_training import settings, write_corpus, write_tag_set
+from tiny_training import prepare, settings
 
 JOB = Path(__file__).parents[2] / "jobs" / "ablations.py"
 
@@ -15,13 +14,8 @@ JOB = Path(__file__).parents[2] / "jobs" / "ablations.py"
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_variants_are_run_once_and_stand_side_by_side(tmp_path):
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
-    corpora = [
-        {"name": name, "tag_set": tag_set, "train": "train.jsonl", "dev": "train.jsonl"}
-        for name, tag_set in (("tiny", str(tmp_path / "tags.yaml")), ("other", "bc5cdr"))
-    ]
+    corpus = prepare(tmp_path, "llama") | {"train": "train.jsonl", "dev": "train.jsonl"}
+    corpora = [corpus, corpus | {"name": "other", "tag_set": "bc5cdr"}]
     variants = {"joint": {}, "tiny alone": {"leave_out": ["other"]}, "full loss": {"loss": "full"}}
     raw = {**settings(tmp_path, "unused"), "corpora": corpora, "checkpoint_every": 40, "dev_sentences": 20}
     config = tmp_path / "ablations.yaml"

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import tiny_models
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_training import settings, write_corpus, write_tag_set
+from tiny_training import prepare, settings
 
 from llmner import storage
 from llmner.errors import ConfigError
@@ -46,12 +45,7 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_killed_worker_does_not_change_the_result(tmp_path):
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
-    corpus = {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml")} | dict.fromkeys(
-        ("train", "dev"), str(tmp_path / "train.jsonl")
-    )
+    corpus = prepare(tmp_path, "llama")
     changes = {
         "corpora": [corpus],
         "steps": 60,
@@ -92,12 +86,7 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
 @pytest.mark.timeout(600)
 def test_processes_of_torchrun_share_the_batches(tmp_path):
     """Two processes with a batch each take the steps of one with two batches a step; they measure a part each."""
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
-    corpus = {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml")} | dict.fromkeys(
-        ("train", "dev"), str(tmp_path / "train.jsonl")
-    )
+    corpus = prepare(tmp_path, "llama")
     changes = {"corpora": [corpus], "steps": 6, "evaluate_every": 6, "dev_sentences": 11}
     alone = command(tmp_path, "alone", **changes, accumulate=2)
     python, *job = command(tmp_path, "both", **changes)
@@ -123,9 +112,7 @@ def test_checkpoints_and_adapter_on_object_storage(tmp_path, s3_environment, mon
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     storage.file_system("s3://training")[0].mkdir("training", exist_ok=True)
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, "llama")
     raw = settings(tmp_path, "run", steps=6, cluster={"workers": 1})
     job = GeneratorTraining.model_validate({**raw, "output": "s3://training/run"})
     url = run(train, job, result="adapter")

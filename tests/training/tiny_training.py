@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import tiny_models
 import yaml
 
 
@@ -26,6 +27,19 @@ def write_tag_set(path: Path) -> None:
     """A tag set with a short prompt."""
     types = [{"name": "Chemical", "definition": "A drug."}, {"name": "Disease", "definition": "An illness."}]
     path.write_text(yaml.safe_dump({"name": "tiny", "lang": "en", "types": types}), encoding="utf-8")
+
+
+def prepare(folder: Path, model: str) -> dict[str, str]:
+    """Write an untrained model, the corpus and the tag set into a folder.
+
+    Returns:
+        The corpus for a configuration, its training part for development as well.
+    """
+    tiny_models.save(model, folder / "base")
+    write_corpus(folder / "train.jsonl")
+    write_tag_set(folder / "tags.yaml")
+    part = str(folder / "train.jsonl")
+    return {"name": "tiny", "tag_set": str(folder / "tags.yaml"), "train": part, "dev": part}
 
 
 def settings(folder: Path, output: str, **changes: object) -> dict:
