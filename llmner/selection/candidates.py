@@ -5,8 +5,8 @@ A file is JSON lines, one sentence a line: ``{"text", "tag_set", "entities": [{"
 exclusive. ``source`` and ``line`` say which annotated sentence it was, ``engine`` what found the candidates.
 
 Invariant: a candidate is shown as the piece of the tagged text in which the generator would write it, after the
-generator's own prompt: label, a few units, the bracketed span, a few units. What is common to the candidates of a
-sentence stands before it, so it is computed once.
+generator's own prompt: a few units, the bracketed span with its type, a few units. What is common to the candidates
+of a sentence stands before it, so it is computed once.
 """
 
 import hashlib
@@ -23,11 +23,12 @@ from llmner.mentions import Mention
 from llmner.selection.samples import UnitSpan
 from llmner.tagging import prompts
 from llmner.tagging.engine import Engine, TaggingRequest
+from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
 
-CONTEXT = 3  # units shown on each side of a candidate
-VERSION = 1  # raise it when the same selector would see other tokens
+CONTEXT = 2  # units shown on each side of a candidate
+VERSION = 2  # raise it when the same selector would see other tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +151,26 @@ class SheetCodec:
 
     Args:
         tokenizer: A transformers tokenizer, of a decoder or an encoder.
+        form: How the selector is asked: as the generator whose adapter it began as.
 
     Raises:
         ModelError: It has no token to end a candidate with.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, form: Form = DEFAULT_FORM) -> None:
         self._tokenizer = tokenizer
+        self._form = form
         self._units = UnitTokeniser(self._encode)
-        self._suffix, self._open, self._close = (self._encode(s) for s in (prompts.SUFFIX, "[", "]"))
+        self._suffix, self._open, self._close, self._bar = map(self._encode, (prompts.SUFFIX, "[", "]", prompts.BAR))
         self._end = self._encode("\n") or [t for t in [tokenizer.sep_token_id] if t is not None]
         if not self._end:
             raise ModelError("the tokenizer has neither a line end nor a separator")
         self.prefix = lru_cache(maxsize=64)(self._prefix)
-        self._head = lru_cache(maxsize=1024)(self._encode)
+        self._named = lru_cache(maxsize=1024)(self._encode)
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
-        return self._units(text)
+        return self._units(prompts.sentence(text, self._form))
 
     def sheet(self, source: TokenisedText, tag_set: TagSet, spans: Iterable[UnitSpan]) -> Sheet:
         """The tokens of a sentence and its candidates."""
@@ -176,24 +179,26 @@ class SheetCodec:
         def tokens(first: int, last: int) -> tuple[int, ...]:
             return source.tokens[begins[max(first, 0)] : begins[min(last, len(begins) - 1)]]
 
-        branches = (
-            (
-                *self._head(prompts.line_head(tag_set.types[span.type].label)),
+        def branch(span: UnitSpan) -> tuple[int, ...]:
+            label = tag_set.types[span.type].label
+            one_line = self._form.layout == "inline"
+            return (
+                *([] if one_line else self._named(prompts.line_head(label))),
                 *tokens(span.first - CONTEXT, span.first),
                 *self._open,
                 *tokens(span.first, span.last),
+                *([*self._bar, *self._named(label)] if one_line else []),
                 *self._close,
                 *tokens(span.last, span.last + CONTEXT),
                 *self._end,
             )
-            for span in spans
-        )
-        return Sheet((*source.tokens, *self._suffix), tuple(branches))
+
+        return Sheet((*source.tokens, *self._suffix), tuple(map(branch, spans)))
 
     def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
         first = self._tokenizer.bos_token_id
         first = self._tokenizer.cls_token_id if first is None else first
-        return tuple(([] if first is None else [first]) + self._encode(prompts.prefix(tag_set)))
+        return tuple(([] if first is None else [first]) + self._encode(prompts.prefix(tag_set, self._form)))
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

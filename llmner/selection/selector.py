@@ -22,7 +22,7 @@ from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import VERSION, Sheet, SheetCodec, unit_spans
 from llmner.selection.competition import Nesting, Rules
 from llmner.settings import Settings
-from llmner.tagging.prompts import prompt_digest
+from llmner.tagging.prompts import Form, prompt_digest
 from llmner.tagset import TagSet
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ class LocalSelector:
     Args:
         model: The network.
         tokenizer: Its tokenizer.
+        form: How it is asked.
         window: Most tokens of prompt, sentence and candidate that it reads.
         settings: What it is besides its weights.
         fingerprint: What shapes its scores, see ``selector_fingerprint``.
@@ -125,12 +126,13 @@ class LocalSelector:
         model: "SelectorModel",
         tokenizer: Any,
         *,
+        form: Form,
         window: int,
         settings: SelectorSettings,
         fingerprint: dict[str, str],
     ) -> None:
         self._model = model
-        self._codec = SheetCodec(tokenizer)
+        self._codec = SheetCodec(tokenizer, form)
         self._window = window
         self._settings = settings
         self._fingerprint = fingerprint
@@ -259,6 +261,7 @@ def load_selector(
     return LocalSelector(
         model,
         tokenizer,
+        form=models.prompt_form(files),
         window=transformer.config.max_position_embeddings,
         settings=settings,
         fingerprint=selector_fingerprint(name),

@@ -16,8 +16,6 @@ from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
 
-_BAR, _SHOWN_BAR = "|", "\u00a6"  # a literal bar is shown as a broken one where bars are tags
-
 
 class Codec:
     """Token ids of prompts and tags.
@@ -46,7 +44,7 @@ class Codec:
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
-        return self._units(text.replace(_BAR, _SHOWN_BAR) if self.one_line else text)
+        return self._units(prompts.sentence(text, self._form))
 
     def cursor(self, source: TokenisedText, tag_set: TagSet) -> Cursor | InlineCursor:
         """The beginning of a tagged text."""
@@ -82,7 +80,7 @@ class Codec:
         """
         if self.one_line:
             names = tuple((*self._encode(label), self._close) for label in labels)
-            return InlineVocabulary(names, self._open, self._single(_BAR), self._end)
+            return InlineVocabulary(names, self._open, self._single(prompts.BAR), self._end)
         heads = tuple(tuple(self._encode(prompts.line_head(label))) for label in labels)
         for a in heads:
             for b in heads:

@@ -15,6 +15,8 @@ from llmner.tagset import TagSet
 
 BEFORE = "\nText:\n"  # every template ends with it
 SUFFIX = "\nTags:\n"
+BAR = "|"  # between a mention and its type
+_SHOWN_BAR = "\u00a6"  # a literal bar is shown as a broken one where bars are tags
 Layout = Literal["lines", "inline"]
 _INSTRUCTIONS: dict[tuple[Layout, str], str] = {
     ("lines", "en"): "Copy the text once for each entity type that occurs in it, with its mentions in [brackets].",
@@ -53,6 +55,11 @@ def prefix(tag_set: TagSet, form: Form = DEFAULT_FORM) -> str:
     types = "\n".join(f"{t.label}: {t.definition}" if form.definitions else t.label for t in tag_set.types)
     instruction = _INSTRUCTIONS[form.layout, tag_set.lang]
     return _TEMPLATE.format(instruction=instruction, name=tag_set.name, types=types)
+
+
+def sentence(text: str, form: Form) -> str:
+    """A sentence as it stands in prompt and answer, of the same length."""
+    return text.replace(BAR, _SHOWN_BAR) if form.layout == "inline" else text
 
 
 def labels(prefix: str) -> tuple[str, ...]:

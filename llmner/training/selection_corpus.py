@@ -34,7 +34,8 @@ class SelectorTraining(RunSettings):
     Attributes:
         model: Base model, see ``models.find``.
         initial_adapter: A generator's adapter of the same base that the new one begins as, of the same rank;
-            ``embedded`` for the embedded generator's. A fresh adapter where it is not given.
+            ``embedded`` for the embedded generator's. The selector is then asked as that generator is. A fresh adapter
+            where it is not given.
         corpora: Annotated sentences to make samples from, besides those in ``candidates``.
         candidates: Files of a generator's candidates on sentences that it was not trained on, of the corpora's tag
             sets or bundled ones; see ``llmner candidates``.

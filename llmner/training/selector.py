@@ -8,6 +8,7 @@ Invariant: a selector that is shipped has calibration and threshold of its own w
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -68,8 +69,10 @@ def train(
     """
     dtype = models.default_dtype(models.default_device())
     arguments = training_arguments(settings, folder, bf16=dtype == torch.bfloat16)
-    model, tokenizer = _fresh_model(settings, dtype, str(arguments.device))
-    codec = SheetCodec(tokenizer)
+    initial = _initial_adapter(settings)
+    form = models.prompt_form(initial)
+    model, tokenizer = _fresh_model(settings, initial, dtype, str(arguments.device))
+    codec = SheetCodec(tokenizer, form)
     material = load_material(settings, codec)
     prefixes = {name: codec.prefix(tag_set) for name, tag_set in material.tag_sets.items()}
     corpora, weights = [c for c, _ in material.corpora], [w for _, w in material.corpora]
@@ -77,12 +80,12 @@ def train(
     def batch(chosen: Sequence[SelectionExample]) -> dict[str, Any]:
         return collate(chosen, prefixes[chosen[0].tag_set])
 
-    development = Development(settings, model, tokenizer, material)
+    development = Development(settings, model, tokenizer, form, material)
     fit(
         SelectorLoss(model, settings.contrastive),
         run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
         arguments,
-        ship=partial(_ship, model, development),
+        ship=partial(_ship, model, form, development),
         resume=resume,
         measure=development,
         patience=settings.patience,
@@ -97,13 +100,16 @@ class Development:
         settings: The run's.
         model: The network in training.
         tokenizer: Its tokenizer.
+        form: How it is asked.
         material: What is trained on.
 
     Raises:
         ConfigError: The dev sentences are of a tag set that is not trained on.
     """
 
-    def __init__(self, settings: SelectorTraining, model: SelectorModel, tokenizer: Any, material: Material) -> None:
+    def __init__(
+        self, settings: SelectorTraining, model: SelectorModel, tokenizer: Any, form: Form, material: Material
+    ) -> None:
         self._sentences = [s for path in settings.dev for s in read_candidates(path)]
         for s in self._sentences:
             if s.tag_set not in material.tag_sets:
@@ -112,7 +118,7 @@ class Development:
         self._requests = [SelectionRequest(s.text, material.tag_sets[s.tag_set], s.candidates) for s in self._sentences]
         window = model.transformer.config.max_position_embeddings
         self.tuned = SelectorSettings(base=settings.model, nesting=material.nesting)
-        self._selector = LocalSelector(model, tokenizer, window=window, settings=self.tuned, fingerprint={})
+        self._selector = LocalSelector(model, tokenizer, form=form, window=window, settings=self.tuned, fingerprint={})
 
     def __call__(self, accelerator: Accelerator) -> dict[str, float]:
         """See ``trainer.Measure``; means over tag sets."""
@@ -127,27 +133,35 @@ class Development:
         return {short: fmean(m[name] for m in measured) for short, name in names.items()}
 
 
-def _ship(model: SelectorModel, development: Development, folder: Path) -> None:
+def _ship(model: SelectorModel, form: Form, development: Development, folder: Path) -> None:
     """Write the selector with the settings of its last measurement."""
     from safetensors.torch import save_file
 
-    save_adapter(model.transformer, folder, Form())
+    save_adapter(model.transformer, folder, form)
     save_file({k: v.detach().contiguous().cpu() for k, v in model.head.state_dict().items()}, folder / HEAD)
     write_settings(folder, development.tuned)
 
 
-def _fresh_model(settings: SelectorTraining, dtype: torch.dtype, device: str) -> tuple[SelectorModel, Any]:
+def _initial_adapter(settings: SelectorTraining) -> models.ModelFiles:
+    """Base model, and the generator's adapter to begin as, if one is named."""
+    base, name = models.find(settings.model), settings.initial_adapter
+    adapter = models.find(name).adapter if name == models.EMBEDDED else name
+    return models.ModelFiles(base.name, base.base, adapter)
+
+
+def _fresh_model(
+    settings: SelectorTraining, initial: models.ModelFiles, dtype: torch.dtype, device: str
+) -> tuple[SelectorModel, Any]:
     """The base model with an adapter to train, in float32, and its tokenizer."""
     from peft import LoraConfig, get_peft_model
 
-    base = models.find(settings.model)
-    files = models.ModelFiles(base.name, base.base, None)
+    files = replace(initial, adapter=None)
     transformer, tokenizer = models.load(files, dtype=dtype, device=device, attention=IMPLEMENTATION, headless=True)
     torch.manual_seed(settings.seed)
     lora = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear")
     adapted = get_peft_model(transformer, lora)
-    if settings.initial_adapter:
-        _copy_adapter(models.find(settings.initial_adapter).adapter or settings.initial_adapter, adapted)
+    if initial.adapter:
+        _copy_adapter(initial.adapter, adapted)
     for p in adapted.parameters():
         if p.requires_grad:
             p.data = p.data.float()

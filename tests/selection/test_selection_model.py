@@ -5,10 +5,11 @@ import tiny_models
 import torch
 from transformers import BertConfig, BertModel
 
-from llmner.selection.candidates import CONTEXT, SheetCodec
+from llmner.selection.candidates import SheetCodec
 from llmner.selection.model import SelectorModel, packed
 from llmner.selection.samples import UnitSpan
 from llmner.tagging.attention import IMPLEMENTATION
+from llmner.tagging.prompts import Form
 from llmner.tagset import EntityType, TagSet
 
 TAG_SET = TagSet("t", "en", (EntityType("cell", "cell", "A kind of cell."), EntityType("gene", "gene", "A gene.")))
@@ -88,12 +89,19 @@ def test_a_candidate_is_shown_as_a_piece_of_the_tagged_text(tokenizer):
     sheet = codec.sheet(source, TAG_SET, [UnitSpan(2, 4, 1), UnitSpan(0, 1, 0), UnitSpan(8, 9, 0)])
     assert tokenizer.decode(sheet.sentence).endswith("T-cells.\nTags:\n")
     assert [tokenizer.decode(b) for b in sheet.branches] == [
-        "gene: Activation of[ CD28] in the T\n",
-        "cell: [Activation] of CD28\n",
-        "cell:  the T-[cells].\n",
+        "gene: Activation of[ CD28] in the\n",
+        "cell: [Activation] of CD\n",
+        "cell:  T-[cells].\n",
     ]
-    assert CONTEXT == 3
     assert sheet.size == len(sheet.sentence) + sum(map(len, sheet.branches))
+
+
+def test_a_candidate_of_typed_brackets_is_shown_in_them(tokenizer):
+    codec = SheetCodec(tokenizer, Form(layout="inline"))
+    source = codec.source("CD28|CD3 in cells.")
+    sheet = codec.sheet(source, TAG_SET, [UnitSpan(3, 5, 1)])
+    assert "[mention|type]" in tokenizer.decode(codec.prefix(TAG_SET))
+    assert [tokenizer.decode(b) for b in sheet.branches] == ["28\u00a6[CD3|gene] in cells\n"]
 
 
 def test_packed_holds_every_sheet_once(tokenizer):
