@@ -137,8 +137,8 @@ class JobConfig(Settings):
             raise ValueError("adapters and tag.batches above 1 need engine: vllm")
         if self.select.batches > 1:
             raise ValueError("select.batches: the selector takes one at a time")
-        if self.engine == "vllm" and self.open_bias:
-            raise ValueError("open_bias needs engine: local")
+        if self.engine == "vllm" and self.open_bias and self.vllm.draft:
+            raise ValueError("open_bias with engine: vllm needs vllm.draft: 0, vLLM ignores biases when it drafts")
         if self.engine == "vllm" and self.vllm.tensor_parallel > 1 and self.tag.gpus != self.vllm.tensor_parallel:
             raise ValueError(f"tag.gpus must be vllm.tensor_parallel, {self.vllm.tensor_parallel}")
         return self

@@ -299,6 +299,7 @@ def load_vllm_engine(
     *,
     adapter: str | None = None,
     adapters: Mapping[str, str] = MappingProxyType({}),
+    open_bias: float = 0.0,
     gpus: float = 0.0,
 ) -> "Engine":
     """Load vLLM.
@@ -308,6 +309,7 @@ def load_vllm_engine(
         options: How it is to run.
         adapter: See ``find``.
         adapters: Other adapters by tag set or language.
+        open_bias: See ``VllmEngine``.
         gpus: GPUs of this worker, or a part of one.
 
     Raises:
@@ -335,8 +337,11 @@ def load_vllm_engine(
     return VllmEngine(
         arguments(base, options, by_name, gpus=gpus),
         AutoTokenizer.from_pretrained(base),
-        fingerprint=engine_fingerprint(model, adapter=adapter, adapters=adapters, grammar=options.grammar),
+        fingerprint=engine_fingerprint(
+            model, adapter=adapter, adapters=adapters, grammar=options.grammar, open_bias=open_bias
+        ),
         adapters=by_name,
         grammar=options.grammar,
         form=form,
+        open_bias=open_bias,
     )

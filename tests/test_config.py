@@ -89,3 +89,7 @@ def test_what_only_vllm_can_do_asks_for_it() -> None:
     JobConfig.model_validate(spread | {"tag": {"gpus": 2}})
     with pytest.raises(ValueError, match="tensor_parallel"):
         JobConfig.model_validate(spread | {"tag": {"gpus": 1}})
+    biased = base | {"engine": "vllm", "open_bias": 1.0}
+    JobConfig.model_validate(biased | {"vllm": {"draft": 0}})
+    with pytest.raises(ValueError, match="draft"):
+        JobConfig.model_validate(biased)

@@ -60,7 +60,12 @@ def load(config: JobConfig) -> Engine:
     if config.engine == "vllm":
         os.environ["OMP_NUM_THREADS"] = str(threads)
         return load_vllm_engine(
-            config.model, config.vllm, adapter=config.adapter, adapters=config.adapters, gpus=config.tag.gpus
+            config.model,
+            config.vllm,
+            adapter=config.adapter,
+            adapters=config.adapters,
+            open_bias=config.open_bias,
+            gpus=config.tag.gpus,
         )
     return load_engine(config.model, adapter=config.adapter, threads=threads, open_bias=config.open_bias)
 

@@ -65,6 +65,13 @@ class Codec:
         ends = allowed[0] == self._end
         return [token == self._open or (ends and token != self._end) for token in allowed]
 
+    def biases(self, bias: float) -> dict[int, float]:
+        """The same for an engine that adds to the logits of tokens wherever they stand.
+
+        Tags have tokens of their own, and where the answer may end it can otherwise only begin another line.
+        """
+        return {self._open: bias, self._end: -bias}
+
     def _prefix(self, tag_set: TagSet) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token_id
         return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, self._form)))

@@ -52,6 +52,7 @@ class VllmEngine:
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
         form: How the model was trained to be asked and to answer; only ``lines`` go without a grammar.
+        open_bias: See ``LocalEngine``; vLLM has none together with drafts.
 
     Raises:
         ModelError: vLLM cannot load the model or an adapter.
@@ -66,9 +67,11 @@ class VllmEngine:
         adapters: Mapping[str, str],
         grammar: bool,
         form: Form,
+        open_bias: float = 0.0,
     ) -> None:
         self._fingerprint = dict(fingerprint)
         self._codec = Codec(tokenizer, form)
+        self._biases = self._codec.biases(open_bias) if open_bias else None
         self.grammar = grammar
         self._adapters: dict[str, LoRARequest] = {}
         self._count = 0
@@ -184,7 +187,7 @@ class VllmEngine:
         from vllm.exceptions import VLLMClientError
 
         self._count += 1
-        parameters = sampling(ebnf(source, vocabulary) if self.grammar else None, most)
+        parameters = sampling(ebnf(source, vocabulary) if self.grammar else None, most, self._biases)
         adapter = self._adapter(request.tag_set)
         try:
             outputs: list[RequestOutput] = [
@@ -207,14 +210,18 @@ class VllmEngine:
 _TOO_LONG = "give the model a longer window, or cut sentences shorter"
 
 
-def sampling(grammar: str | None, most: int) -> "SamplingParams":
-    """Greedy decoding of at most so many tokens, with the probability of each, under a grammar if there is one."""
+def sampling(grammar: str | None, most: int, biases: dict[int, float] | None = None) -> "SamplingParams":
+    """Greedy decoding of at most so many tokens, with the probability of each, under a grammar if there is one.
+
+    Biases by token shift the choice; the probabilities are those without them.
+    """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return SamplingParams(
         temperature=0.0,
         max_tokens=most,
+        logit_bias=biases,
         logprobs=0,  # of the written token alone
         detokenize=grammar is None,
         structured_outputs=None if grammar is None else StructuredOutputsParams(grammar=grammar),

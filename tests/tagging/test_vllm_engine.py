@@ -142,6 +142,25 @@ def test_an_adapter_that_answers_in_one_line(tiny: Tiny, tmp_path: Path) -> None
         models.load_vllm_engine(tiny.model, SMALL.model_copy(update={"grammar": False}), adapter=str(adapter))
 
 
+@pytest.mark.parametrize("layout", ["lines", "inline"])
+def test_a_bias_on_opening_tags_finds_what_it_finds_in_the_local_engine(tiny: Tiny, tmp_path: Path, layout) -> None:
+    adapter = tmp_path / layout
+    shutil.copytree(tiny.one, adapter)
+    (adapter / models.PROMPT_FILE).write_text(json.dumps({"definitions": True, "layout": layout}))
+    requests = [TaggingRequest(t, CELLS) for t in SENTENCES]
+    engine = models.load_vllm_engine(
+        tiny.model, SMALL.model_copy(update={"draft": 0}), adapter=str(adapter), open_bias=1.0
+    )
+    results = engine.tag(requests)
+    engine.close()
+    plain, biased = (
+        models.load_engine(tiny.model, adapter=str(adapter), open_bias=b).tag(requests) for b in (0.0, 1.0)
+    )
+    assert [spans(r) for r in biased] != [spans(r) for r in plain]
+    assert [spans(r) for r in results] == [spans(r) for r in biased]
+    assert [s for r in results for s in scores(r)] == pytest.approx([s for r in biased for s in scores(r)], abs=0.01)
+
+
 def test_adapters_go_by_tag_set_and_language(tiny: Tiny, engine: VllmEngine) -> None:
     tag_sets = {CELLS: None, DRUGS: tiny.one, CHINESE: tiny.other}
     requests = [TaggingRequest(t, s) for t in SENTENCES for s in tag_sets]
