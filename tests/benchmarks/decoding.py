@@ -24,7 +24,6 @@ from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
-from llmner.tagging.grammar import write
 from llmner.tagging.local_engine import LocalEngine
 from llmner.tagset import load_tag_set
 from llmner.training.corpus import writable
@@ -41,10 +40,10 @@ def main(
 ) -> None:
     """Measure source tokens a second of both, and the tokens fed for each source token."""
     device = models.default_device()
-    model, tokenizer = models.load(
-        models.find(adapter=adapter), dtype=models.default_dtype(device), device=device, attention=IMPLEMENTATION
-    )
-    codec = Codec(tokenizer)
+    files = models.find(adapter=adapter)
+    model, tokenizer = models.load(files, dtype=models.default_dtype(device), device=device, attention=IMPLEMENTATION)
+    form = models.prompt_form(files)
+    codec = Codec(tokenizer, form)
     requests = []
     for corpus, name in CORPORA.items():
         tag_set = load_tag_set(name)
@@ -55,7 +54,7 @@ def main(
     rows: list[dict[str, Any]] = []
     results: list[TaggingResult] = []
     for draft in map(int, drafts.split(",")):
-        engine = LocalEngine(model, tokenizer, fingerprint={}, draft=draft)
+        engine = LocalEngine(model, tokenizer, fingerprint={}, form=form, draft=draft)
         engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
         started = time.perf_counter()
         answers = engine.tag(requests)
@@ -95,8 +94,9 @@ def _row(name: str, seconds: float, results: list[TaggingResult]) -> dict[str, A
 def _written(codec: Codec, request: TaggingRequest, result: TaggingResult) -> int:
     """Tokens of the tagged text with the mentions of a result."""
     source = codec.source(request.text)
-    spans, _ = writable(AnnotatedSentence(request.text, result.mentions), source, request.tag_set)
-    return len(write(source, spans, codec.vocabulary(request.tag_set)))
+    sentence = AnnotatedSentence(request.text, result.mentions)
+    spans, _ = writable(sentence, source, request.tag_set, one_line=codec.one_line)
+    return len(codec.write(source, spans, request.tag_set))
 
 
 @torch.inference_mode()

@@ -34,7 +34,7 @@ from llmner.sources import read_file
 from llmner.sources.files import find_files
 from llmner.tagging.codec import Codec
 from llmner.tagging.ebnf import ebnf
-from llmner.tagging.grammar import write
+from llmner.tagging.prompts import Form
 from llmner.tagset import load_tag_set
 
 PUBMED_CHARACTERS = 29_300_000 * 1690
@@ -85,7 +85,7 @@ def main(
             base, adapters = _random_model(Path(folder), files.base, SHAPES[shape]), {}
         elif models.default_device() == "cpu":  # as in ``models.load_vllm_engine``
             base, adapters = models.merged(files), {}
-        prepared = _requests(base, sum(loads) + 1, scripted=shape is not None)
+        prepared = _requests(base, sum(loads) + 1, models.prompt_form(files), scripted=shape is not None)
         rows = [
             {"cache": cache, "method": method, **row}
             for cache in caches.split(",")
@@ -129,26 +129,25 @@ def _random_model(folder: Path, tokenizer: str, shape: tuple[int, ...]) -> str:
     return str(folder)
 
 
-def _requests(base: str, count: int, *, scripted: bool) -> list[Request]:
+def _requests(base: str, count: int, form: Form, *, scripted: bool) -> list[Request]:
     """Sentences of the sample documents, numbered so that no two are alike."""
     from transformers import AutoTokenizer
 
-    codec = Codec(AutoTokenizer.from_pretrained(base))
+    codec = Codec(AutoTokenizer.from_pretrained(base), form)
     tag_set = load_tag_set("bc5cdr")
     [file] = find_files([str(resource("samples/pubmed_sample.xml"))])
     texts = [d.text[a:b] for d in list(read_file(file)) if d.lang == "en" for a, b in segment(d.text, "en")]
     made = []
     for i in range(count):
         text = f"{i}: {texts[i % len(texts)]}"
-        source, vocabulary = codec.source(text), codec.vocabulary(tag_set)
+        source = codec.source(text)
         if scripted:
             tags = {t: [(u, u + 1) for u in range(7 + 6 * t, len(source.blank), 12)] for t in range(len(tag_set.types))}
-            script = write(
-                source, {t: [s for s in spans if not source.blank[s[0]]] for t, spans in tags.items()}, vocabulary
-            )
+            tags = {t: [s for s in spans if not source.blank[s[0]]] for t, spans in tags.items()}
+            script = codec.write(source, tags, tag_set)
             grammar = "root ::= " + " ".join(f"Token({token})" for token in script[:-1])
         else:
-            grammar = ebnf(source, vocabulary)
+            grammar = ebnf(source, codec.vocabulary(tag_set))
         prompt = [*codec.prefix(tag_set), *source.tokens, *codec.suffix]
         made.append(Request(prompt, grammar, len(source.tokens), len(text), 2 * len(source.tokens) + 20))
     return made
