@@ -159,7 +159,7 @@ def load(
         dtype: Of the weights.
         device: Where they go.
         attention: transformers' name of the attention implementation; None for its default.
-        quantised: Whether the linear layers are held in 4 bits (NF4); needs a GPU.
+        quantised: Whether the linear layers are held in 4 bits (NF4).
         headless: Load the transformer alone, causal or not, without a language model head.
 
     Returns:
@@ -168,15 +168,15 @@ def load(
     Raises:
         ModelError: A part is missing or of another kind.
     """
-    quantisation = _in_four_bits(dtype, device) if quantised else {}
+    quantisation = _in_four_bits(dtype, device) if quantised else {}  # on its device while it loads
     model, tokenizer = _load_merged(
         files, headless=headless, dtype=dtype, attn_implementation=attention, **quantisation
     )
     model = model.eval().requires_grad_(False)
     if not quantised:
         model = model.to(device)
-    if device == "cpu":
-        _transpose_in_memory(model if headless else model.get_decoder())
+        if device == "cpu":
+            _transpose_in_memory(model if headless else model.get_decoder())
     return model, tokenizer
 
 
@@ -221,11 +221,8 @@ def _load_merged(files: ModelFiles, *, headless: bool = False, **options: Any) -
 
 
 def _in_four_bits(dtype: "torch.dtype", device: str) -> dict[str, Any]:
-    """What makes transformers quantise while it loads; the model is then on its device already."""
     from transformers import BitsAndBytesConfig
 
-    if device == "cpu":
-        raise ModelError("a model in 4 bits needs a GPU", hint="set quantised: false")
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

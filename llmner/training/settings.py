@@ -119,7 +119,7 @@ class GeneratorTraining(RunSettings):
         rank: LoRA rank.
         alpha: LoRA alpha; the product is scaled by alpha / rank.
         dropout: LoRA dropout.
-        quantised: Whether the base is held in 4 bits (NF4, QLoRA); needs a GPU.
+        quantised: Whether the base is held in 4 bits (NF4, QLoRA); quick on a GPU only.
         gradient_checkpointing: Whether a layer's activations are computed again instead of kept.
         max_tokens: Sentences whose example is longer are left out.
         dev_sentences: Sentences measured on in each corpus, drawn by the seed.

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny_models
 import torch
 import yaml
 from safetensors.torch import load_file
@@ -26,10 +27,19 @@ from llmner.training.trainer import last_checkpoint
 JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
 
-@pytest.mark.parametrize("name", ["gemma3", "gemma3_vision", "glm4", "qwen3"])
-def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("gemma3", {}),
+        ("gemma3_vision", {}),
+        ("qwen3", {}),
+        ("glm4", {}),
+        ("glm4", {"quantised": True, "gradient_checkpointing": True}),
+    ],
+)
+def test_what_is_learned_is_what_the_engine_loads(name, changes, tmp_path):
     prepare(tmp_path, name)
-    job = GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40, checkpoint_every=40))
+    job = GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40, checkpoint_every=40, **changes))
     adapter = run(train, job, result="adapter")
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
@@ -38,6 +48,14 @@ def test_what_is_learned_is_what_the_engine_loads(name, tmp_path):
     assert before.scores.micro.f1 < 0.2
     assert after.scores.micro.f1 > 0.5
     assert after.scores.micro.recall > 0.8
+
+
+def test_a_quantised_base_is_held_in_four_bits(tmp_path):
+    files = models.find(tiny_models.save("glm4", tmp_path / "base"))
+    model, _ = models.load(files, dtype=torch.float32, device="cpu", quantised=True)
+    layers = [m for m in model.model.layers.modules() if isinstance(m, torch.nn.Linear)]
+    assert layers
+    assert {m.weight.dtype for m in layers} == {torch.uint8}
 
 
 @pytest.mark.slow
