@@ -327,8 +327,6 @@ def load_vllm_engine(
     form = forms.pop()
     if forms:
         raise ModelError("adapters that were trained on different prompts cannot go together")
-    if form.layout == "inline" and not options.grammar:
-        raise ModelError("an adapter trained to answer in one line needs the grammar", hint="set vllm.grammar: true")
     if files.adapter and not adapters and default_device() == "cpu":
         base, by_name = merged(files), {}  # on a CPU vLLM copies an adapter's weights for each token
     return VllmEngine(

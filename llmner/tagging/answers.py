@@ -14,6 +14,7 @@ from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import Cursor, Tag
 from llmner.tagging.inline import InlineCursor
 from llmner.tagging.markup import parse
+from llmner.tagging.prompts import BAR, Layout
 from llmner.tagging.units import TokenisedText, shown
 
 
@@ -70,7 +71,7 @@ def read_exact(
 
 
 def read_free(
-    text: str, pieces: Sequence[str], logprobs: Sequence[float], request: TaggingRequest
+    text: str, pieces: Sequence[str], logprobs: Sequence[float], request: TaggingRequest, *, layout: Layout
 ) -> tuple[Mention, ...]:
     """Read an answer that was written without the grammar; a copy that drifts is repaired where that is certain.
 
@@ -79,17 +80,33 @@ def read_free(
         pieces: The text of each token. Joined they need not be the text: some tokenizers drop spaces.
         logprobs: Of each token, natural, among the whole vocabulary.
         request: The sentence.
+        layout: See ``prompts.Form``.
     """
     probabilities = [1.0] * len(text)
     marks = [i for i, c in enumerate(text) if c in "[]"]
-    lines = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")]
-    of_marks = [math.exp(p) for piece, p in zip(pieces, logprobs, strict=True) for c in piece if c in "[]"]
-    for mark, probability in zip(marks, of_marks, strict=False):
+    for mark, probability in zip(marks, _mark_probabilities(pieces, logprobs, layout), strict=False):
         probabilities[mark] = probability
+    lines = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")] if layout == "lines" else []
     for line, probability in zip(lines, _line_probabilities(pieces, logprobs), strict=False):
         if line < len(text):
             probabilities[line] *= probability
-    return parse(text, request.text, request.tag_set, probabilities=probabilities).mentions
+    return parse(text, request.text, request.tag_set, layout=layout, probabilities=probabilities).mentions
+
+
+def _mark_probabilities(pieces: Sequence[str], logprobs: Sequence[float], layout: Layout) -> list[float]:
+    """For each bracket its probability; one that closes a mention with its type includes the type's."""
+    result: list[float] = []
+    naming: float | None = None  # log probability of a type's name so far
+    for piece, logprob in zip(pieces, logprobs, strict=True):
+        if naming is not None or (layout == "inline" and BAR in piece):
+            naming = (naming or 0.0) + logprob
+        for c in piece:
+            if c == "[":
+                result.append(math.exp(logprob))
+            elif c == "]":
+                result.append(math.exp(logprob if naming is None else naming))
+                naming = None
+    return result
 
 
 def _line_probabilities(pieces: Sequence[str], logprobs: Sequence[float]) -> list[float]:

@@ -1,7 +1,8 @@
 """Mentions to bracketed text and back: the format that people and other models read and write.
 
 One line a type that has mentions, ``label: sentence``, every mention in brackets, nested brackets for nested
-mentions. A sentence without mentions is the empty text.
+mentions; a sentence without mentions is the empty text. Or the sentence once, each mention with its type,
+``[mention|label]``: that layout is read only.
 
 Invariant: ``parse(render(mentions))`` gives the mentions back, for any text and any mentions that nest. Reading
 a model's own answer never trusts it: spans are aligned with the source, a drifting copy is repaired where the
@@ -11,12 +12,12 @@ alignment is unambiguous, whatever is dropped is counted, and no input raises.
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from llmner.mentions import Match, Mention, trimmed
-from llmner.tagging.prompts import line_head
+from llmner.tagging.prompts import BAR, Form, Layout, line_head, sentence
 from llmner.tagging.units import shown
 from llmner.tagset import TagSet
 
@@ -83,20 +84,29 @@ def _bracketed(source: str, spans: set[tuple[int, int]]) -> str:
     return "".join(pieces)
 
 
-def parse(output: str, text: str, tag_set: TagSet, *, probabilities: Sequence[float] | None = None) -> Reading:
+def parse(
+    output: str,
+    text: str,
+    tag_set: TagSet,
+    *,
+    layout: Layout = "lines",
+    probabilities: Sequence[float] | None = None,
+) -> Reading:
     """Read a tagged text.
 
     Args:
         output: What a model wrote, or ``render``.
         text: The sentence it should repeat.
-        tag_set: The types whose labels may begin a line.
+        tag_set: The types whose labels may begin a line, or end a mention.
+        layout: See ``prompts.Form``.
         probabilities: For each character of the output the model's probability. A mention's score is the product of
-            those of its line's first character and of its two brackets; 1 where none are given.
+            those of its two brackets and, where it has a line of its type, of that line's first character; 1 where
+            none are given.
 
     Returns:
         The mentions found and an account of everything else. Never raises.
     """
-    source = shown(text)
+    source = shown(sentence(text, Form(layout=layout)))
     names = {t.label: t.name for t in tag_set.types}
     notes: Counter[str] = Counter()
     found: dict[tuple[int, int, str], Mention] = {}
@@ -105,19 +115,19 @@ def parse(output: str, text: str, tag_set: TagSet, *, probabilities: Sequence[fl
     for line, line_end in zip(output.split("\n"), line_ends, strict=True):
         if not line.strip():
             continue
-        label, colon, rest = line.partition(":")
-        if not colon:
-            notes["no label"] += 1
-            continue
-        if label.strip() not in names:
-            notes["unknown type"] += 1
-            continue
-        marks = rest.removeprefix(" ")
-        first = line_end - 1 - len(line)
-        copy, spans, unbalanced = _read_brackets(marks, weights[line_end - 1 - len(marks) : line_end - 1])
-        notes["unbalanced"] += unbalanced
-        for mention in _align(copy, spans, source, names[label.strip()], notes):
-            mention = replace(mention, score=mention.score * weights[first])
+        label, marks, weight = None, line, 1.0
+        if layout == "lines":
+            label, colon, rest = line.partition(":")
+            if not colon:
+                notes["no label"] += 1
+                continue
+            if label.strip() not in names:
+                notes["unknown type"] += 1
+                continue
+            marks, weight = rest.removeprefix(" "), weights[line_end - 1 - len(line)]
+        copy, spans = _read_brackets(marks, weights[line_end - 1 - len(marks) : line_end - 1], label, notes)
+        for mention in _align(copy, spans, source, names, notes):
+            mention = replace(mention, score=mention.score * weight)
             key = (mention.start, mention.end, mention.type)
             if key not in found or found[key].match != "exact":
                 found[key] = mention
@@ -125,34 +135,50 @@ def parse(output: str, text: str, tag_set: TagSet, *, probabilities: Sequence[fl
     return Reading(tuple(mentions), +notes)
 
 
-_Span = tuple[int, int, float]  # start, end, and the probability of its brackets
+_Span = tuple[int, int, str, float]  # start, end, label, and the probability of its brackets
 
 
-def _read_brackets(line: str, weights: Sequence[float]) -> tuple[str, list[_Span], int]:
-    """Take the tags out of a line: the copy, the tagged spans in it, and the brackets that match none."""
+def _read_brackets(
+    line: str, weights: Sequence[float], label: str | None, notes: Counter[str]
+) -> tuple[str, list[_Span]]:
+    """Take the tags out of a line of a label, or of one where each mention has its own: copy and tagged spans."""
     copy: list[str] = []
     opened: list[tuple[int, float]] = []
     spans: list[_Span] = []
-    unbalanced = 0
+    name: str | None = None  # of a mention that is about to end
     for c, weight in zip(line, weights, strict=True):
-        if c == "[":
-            opened.append((len(copy), weight))
-        elif c == "]" and opened:
+        if c == "]" and opened:
             start, opening = opened.pop()
-            spans.append((start, len(copy), opening * weight))
+            if label is None and name is None:
+                notes["no label"] += 1
+            else:
+                spans.append((start, len(copy), label or name or "", opening * weight))
+            name = None
         elif c == "]":
-            unbalanced += 1
+            notes["unbalanced"] += 1
+        elif name is not None:
+            name += c
+        elif c == "[":
+            opened.append((len(copy), weight))
+        elif c == BAR and label is None and opened:
+            name = ""
         else:
             copy.append(c)
-    return "".join(copy), spans, unbalanced + len(opened)
+    notes["unbalanced"] += len(opened)
+    return "".join(copy), spans
 
 
-def _align(copy: str, spans: list[_Span], source: str, type_: str, notes: Counter[str]) -> Iterable[Mention]:
-    """The spans of a copy as mentions of the source."""
+def _align(
+    copy: str, spans: list[_Span], source: str, names: Mapping[str, str], notes: Counter[str]
+) -> Iterable[Mention]:
+    """The spans of a copy as mentions of the source, of types by label."""
     blocks: list[tuple[int, int, int]] | None = None
-    for start, end, score in spans:
+    for start, end, label, score in spans:
         start, end = trimmed(copy, start, end)
-        if start >= end:
+        type_ = names.get(label.strip())
+        if type_ is None:
+            notes["unknown type"] += 1
+        elif start >= end:
             notes["empty"] += 1
         elif copy == source:
             yield Mention(start, end, type_, score)

@@ -51,7 +51,7 @@ class VllmEngine:
         adapters: Folders of LoRA adapters by name of tag set, language, or ``""`` for all others.
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
-        form: How the model was trained to be asked and to answer; only ``lines`` go without a grammar.
+        form: How the model was trained to be asked and to answer.
         open_bias: See ``LocalEngine``; vLLM has none together with drafts.
 
     Raises:
@@ -71,6 +71,7 @@ class VllmEngine:
     ) -> None:
         self._fingerprint = dict(fingerprint)
         self._codec = Codec(tokenizer, form)
+        self._layout = form.layout
         self._biases = self._codec.biases(open_bias) if open_bias else None
         self.grammar = grammar
         self._adapters: dict[str, LoRARequest] = {}
@@ -149,7 +150,8 @@ class VllmEngine:
                 cursor = self._codec.cursor(source, request.tag_set)
                 mentions = read_exact(answer.token_ids, logprobs, source, cursor, request)
             else:
-                mentions = read_free(answer.text, [w.decoded_token or "" for w in written], logprobs, request)
+                texts = [w.decoded_token or "" for w in written]
+                mentions = read_free(answer.text, texts, logprobs, request, layout=self._layout)
         except LlmnerError as e:
             return TaggingResult(source_tokens=len(source.tokens), error=e)
         fed = len(prompt) - (output.num_cached_tokens or 0) + len(answer.token_ids)

@@ -36,13 +36,25 @@ def test_what_the_grammar_does_not_admit_is_an_error(tokens: list[int]) -> None:
 def test_a_free_answer_gives_the_product_of_its_tags() -> None:
     pieces = ["aa", ":", " [", "p", "53", "]", " binds", "\n", "b", ":", " p53", "[ ", "bonds", "]", "\n"]
     probabilities = [0.5, 1, 0.8, 1, 0.1, 0.9, 1, 1, 0.7, 1, 1, 0.6, 1, 0.5, 1]
-    mentions = read_free("".join(pieces), pieces, [math.log(p) for p in probabilities], REQUEST)
+    mentions = read_free("".join(pieces), pieces, [math.log(p) for p in probabilities], REQUEST, layout="lines")
     assert mentions[0] == Mention(0, 3, "aa", pytest.approx(0.5 * 0.8 * 0.9))
     assert len(mentions) == 1, "bonds is not in the text"
 
 
 def test_pieces_that_do_not_join_to_the_text_still_give_scores() -> None:
     [mention] = read_free(
-        "aa: [p53] binds", ["aa", ":", "[", "p53", "]", "binds"], [0, 0, math.log(0.5), 0, 0, 0], REQUEST
+        "aa: [p53] binds",
+        ["aa", ":", "[", "p53", "]", "binds"],
+        [0, 0, math.log(0.5), 0, 0, 0],
+        REQUEST,
+        layout="lines",
     )
     assert mention.score == pytest.approx(0.5)
+
+
+def test_a_free_answer_in_one_line_gives_the_product_of_its_tags() -> None:
+    pieces = ["[", "p", "53", "|", "a", "b", "]", " b", "[inds", "|aa", "]", "[", "]"]
+    probabilities = [0.8, 0.1, 0.1, 0.9, 0.5, 0.6, 0.7, 1, 0.4, 0.5, 0.5, 1, 1]
+    [first, second] = read_free("".join(pieces), pieces, [math.log(p) for p in probabilities], REQUEST, layout="inline")
+    assert first == Mention(0, 3, "ab", pytest.approx(0.8 * 0.9 * 0.5 * 0.6 * 0.7))
+    assert second == Mention(5, 9, "aa", pytest.approx(0.4 * 0.5 * 0.5))

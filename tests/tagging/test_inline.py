@@ -6,11 +6,13 @@ from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, annotated
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
+from llmner.tagging import prompts
 from llmner.tagging.answers import mentions_of
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import MAX_DEPTH
 from llmner.tagging.inline import InlineCursor, write_inline
+from llmner.tagging.markup import parse
 from llmner.tagging.prompts import Form
 from llmner.tagset import EntityType, TagSet
 from llmner.training.corpus import writable
@@ -31,6 +33,25 @@ def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     assert sorted((t.first, t.last, t.type) for t in cursor.tags) == sorted(
         (first, last, type_) for type_, found in spans.items() for first, last in found
     )
+
+
+@given(annotated(TYPES), st.booleans())
+def test_an_answer_reads_back_as_text(sentence, drifts):
+    """A free answer has no cursor; a copy that lost a space is aligned with the text."""
+    source = TOKENISER(prompts.sentence(sentence.text, Form(layout="inline")))
+    spans, _ = writable(sentence, source, TAG_SET, one_line=True)
+    cursor = InlineCursor(source, INLINE_VOCABULARY)
+    tokens = write_inline(source, spans, INLINE_VOCABULARY)
+    for token in tokens:
+        cursor.advance(token)
+    known = {1: "[", 2: "]", 3: "|", 4: "", 10: "a", 11: "a", 13: "b", 50: ""}
+    answer = "".join(known[t] if t in known else chr(t - 100) for t in tokens)
+    expected = mentions_of(cursor.tags, source, TaggingRequest(sentence.text, TAG_SET))
+    reading = parse(answer.replace(" ", "", drifts), sentence.text, TAG_SET, layout="inline")
+    if drifts and " " in answer:
+        assert {(m.start, m.end, m.type) for m in reading.mentions} <= {(m.start, m.end, m.type) for m in expected}
+    else:
+        assert reading.mentions == expected
 
 
 def test_only_what_crosses_is_left_out_across_types():
