@@ -168,7 +168,7 @@ def load(
     Raises:
         ModelError: A part is missing or of another kind.
     """
-    quantisation = _in_four_bits(dtype, device) if quantised else {}  # on its device while it loads
+    quantisation = _in_four_bits(dtype, device) if quantised else {}
     model, tokenizer = _load_merged(
         files, headless=headless, dtype=dtype, attn_implementation=attention, **quantisation
     )
@@ -221,6 +221,7 @@ def _load_merged(files: ModelFiles, *, headless: bool = False, **options: Any) -
 
 
 def _in_four_bits(dtype: "torch.dtype", device: str) -> dict[str, Any]:
+    """What makes transformers quantise while it loads; the model is then on its device already."""
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(
