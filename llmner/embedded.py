@@ -1,8 +1,10 @@
 """The embedded base model: Gemma-3-270M out of the packages that carry it, made ready for transformers once.
 
 The packages hold one GGUF file (4 to 8 bits a weight) in four parts. They are read as data, never run: found
-through importlib.metadata, joined, checked by digest, dequantised to bfloat16 safetensors and cached with
-their tokenizer.
+through importlib.metadata, joined, checked by digest, dequantised to safetensors and cached with their tokenizer.
+The cached weights are of the type that the machine computes with, so they are mapped into memory, not read: all
+models made from them, in one process or many, share what no adapter changes (of a generator and a selector the
+embedding, two thirds of all weights).
 
 Invariant: the cache folder either does not exist or is complete; processes that start together may both
 prepare it, the first rename wins and both use the same files.
@@ -15,11 +17,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmner.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 _LAYOUT = 2  # raise it when the prepared files change for the same GGUF
@@ -50,7 +56,6 @@ _CONFIG = {  # from the GGUF's header, and Gemma 3's fixed choices
     "bos_token_id": 2,
     "eos_token_id": 1,
     "pad_token_id": 0,
-    "dtype": "bfloat16",
     "transformers_version": "5.16.1",  # else transformers takes the tokenizer for one that it must mend
 }
 
@@ -80,20 +85,24 @@ def cache_root() -> Path:
     return Path(os.environ.get("LLMNER_CACHE") or default)
 
 
-def prepare() -> Path:
+def prepare(dtype: "torch.dtype") -> Path:
     """Folder of the embedded base model in transformers' format; made at the first call.
+
+    Args:
+        dtype: Of the weights in the file; their values are those of bfloat16 in any.
 
     Raises:
         ModelError: The packages are missing or damaged.
     """
-    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}", _make)
+    kind = str(dtype).removeprefix("torch.")
+    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}-{kind}", partial(_make, dtype=dtype))
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, dtype: "torch.dtype") -> None:
     logger.info("preparing the embedded model (once)")
     gguf = folder / "model.gguf"
     _join_parts(gguf)
-    _convert(gguf, folder)
+    _convert(gguf, folder, dtype)
     gguf.unlink()
 
 
@@ -143,7 +152,7 @@ def _join_parts(target: Path) -> None:
         )
 
 
-def _convert(gguf_file: Path, folder: Path) -> None:
+def _convert(gguf_file: Path, folder: Path, dtype: "torch.dtype") -> None:
     import gguf
     import torch
     from safetensors.torch import save_file
@@ -155,9 +164,9 @@ def _convert(gguf_file: Path, folder: Path) -> None:
         name = _transformers_name(tensor.name)
         if name.endswith("norm.weight"):
             values = values - 1  # Gemma multiplies by (1 + weight); the GGUF stores the sum
-        tensors[name] = values.to(torch.bfloat16).contiguous()
+        tensors[name] = values.to(torch.bfloat16).to(dtype).contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(_CONFIG, indent=1))
+    (folder / "config.json").write_text(json.dumps({**_CONFIG, "dtype": str(dtype).removeprefix("torch.")}, indent=1))
     _write_tokenizer(reader, folder)
 
 

@@ -56,7 +56,7 @@ def find(model: str = EMBEDDED, *, adapter: str | None = None) -> ModelFiles:
         ModelError: The embedded model cannot be prepared.
     """
     if model == EMBEDDED:
-        return ModelFiles(model, str(embedded.prepare()), adapter or str(_ADAPTER))
+        return ModelFiles(model, str(embedded.prepare(default_dtype("cpu"))), adapter or str(_ADAPTER))
     return ModelFiles(model, model, adapter)
 
 
