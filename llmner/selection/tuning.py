@@ -21,11 +21,13 @@ class Verdict:
 
     Attributes:
         sentence: The sentence.
+        logits: For each candidate the selector's.
         scores: For each candidate the probability that it is right.
         kept: For each candidate whether it stays.
     """
 
     sentence: JudgedSentence
+    logits: Sequence[float]
     scores: Sequence[float]
     kept: Sequence[bool]
 
@@ -58,8 +60,9 @@ def tune(
 
 
 def figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """F1 of all candidates and of those that stay, area under the ROC curve, calibration error."""
+    """F1 of all candidates and of those that stay, area under the ROC curve by each evidence, calibration error."""
     scores = [s for v in verdicts for s in v.scores]
+    generator_scores = [m.score for v in verdicts for m in v.sentence.candidates]
     right = [r for v in verdicts for r in _right(v.sentence)]
     gold = sum(_gold(v.sentence) for v in verdicts)
     kept_right = [r for v in verdicts for r, k in zip(_right(v.sentence), v.kept, strict=True) if k]
@@ -69,6 +72,8 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
         "f1 of all candidates": round(_f1(right, gold), 4),
         "f1 of kept ones": round(_f1(kept_right, gold), 4),
         "auc": round(area_under_curve(scores, right), 4),
+        "auc by the generator alone": round(area_under_curve(generator_scores, right), 4),
+        "auc by the selector alone": round(area_under_curve([x for v in verdicts for x in v.logits], right), 4),
         "calibration error": round(calibration_error(scores, right), 4),
     }
 
@@ -88,7 +93,7 @@ def _verdict(sentence: JudgedSentence, logits: Sequence[float], plain: SelectorS
     """What a selector with this tuning makes of a sentence's candidates."""
     scores = tuning.calibration.probabilities(logits, [m.score for m in sentence.candidates])
     spans = [(m.start, m.end, m.type) for m in sentence.candidates]
-    return Verdict(sentence, scores, plain.rules(tuning.threshold).kept(spans, scores, sentence.tag_set))
+    return Verdict(sentence, logits, scores, plain.rules(tuning.threshold).kept(spans, scores, sentence.tag_set))
 
 
 def _right(sentence: JudgedSentence) -> list[bool]:
