@@ -39,7 +39,7 @@ class Tuning(Settings):
 
     Attributes:
         calibration: From logit and generator score to a probability.
-        threshold: Candidates below it go; best by F1.
+        threshold: Candidates below it go; best by the F1 that may be expected.
     """
 
     calibration: Calibration = Calibration()

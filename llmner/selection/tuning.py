@@ -84,8 +84,8 @@ def _fitted(plain: SelectorSettings, sentences: Sequence[JudgedSentence], logits
     scores = [m.score for s in sentences for m in s.candidates]
     tuning = Tuning(calibration=fit([x for own in logits for x in own], scores, right), threshold=0.0)
     won = [_verdict(s, own, plain, tuning) for s, own in zip(sentences, logits, strict=True)]
-    pairs = [(p, r) for v in won for p, r, k in zip(v.scores, _right(v.sentence), v.kept, strict=True) if k]
-    threshold, _ = best_threshold([p for p, _ in pairs], [r for _, r in pairs], sum(map(_gold, sentences)))
+    winners = [p for v in won for p, k in zip(v.scores, v.kept, strict=True) if k]
+    threshold = best_threshold(winners, sum(map(_gold, sentences)))
     return tuning.model_copy(update={"threshold": threshold})
 
 

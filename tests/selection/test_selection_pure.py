@@ -71,18 +71,18 @@ def test_reliability_by_bins():
     assert calibration_error([0.05, 0.06, 0.95, 1.0], [False, True, True, True]) == pytest.approx(0.235)
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9]), st.booleans()), max_size=12), st.integers(0, 4))
-def test_no_other_threshold_has_a_better_f1(candidates, missed):
-    p, right = [c[0] for c in candidates], [c[1] for c in candidates]
-    gold = sum(right) + missed
-
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=12), st.integers(0, 20))
+def test_no_other_threshold_has_a_better_expected_f1(p, gold):
     def f1(threshold: float) -> float:
-        stay = [r for q, r in candidates if q >= threshold]
-        return 2 * sum(stay) / (len(stay) + gold) if stay or gold else 0.0
+        stay = [q for q in p if q >= threshold]
+        return 2 * sum(stay) / (len(stay) + gold) if stay else 0.0
 
-    threshold, best = best_threshold(p, right, gold)
-    assert f1(threshold) == pytest.approx(best)
-    assert all(f1(t) <= best + 1e-9 for t in np.linspace(0, 1, 41))
+    best = f1(best_threshold(p, gold) - 1e-12)
+    assert all(f1(t) <= best + 1e-9 for t in [*p, *np.linspace(0, 1, 41)])
+
+
+def test_without_candidates_there_is_a_threshold():
+    assert best_threshold([], 3) == 0.5
 
 
 spans = st.builds(lambda a, n, t: (a, a + n, t), st.integers(0, 8), st.integers(1, 5), st.sampled_from("xy"))
