@@ -70,10 +70,13 @@ def test_command_line_starts(installed: Path, tmp_path: Path, command: list[str]
 def test_extraction_needs_nothing_but_the_wheel(installed: Path, tmp_path: Path) -> None:
     text = "Naloxone reversed the respiratory depression caused by morphine."
     (tmp_path / "notes.jsonl").write_text(json.dumps({"id": "1", "text": text, "lang": "en"}) + "\n", encoding="utf-8")
+    (tmp_path / "job.yaml").write_text("open_bias: 1\nselect: {mode: on}\n", encoding="utf-8")
     run_installed(
         installed, tmp_path, sys.executable, "-m", "llmner", "extract", "notes.jsonl", "--output", "out",
-        "--tag-set", "bc5cdr",
+        "--tag-set", "bc5cdr", "--config", "job.yaml",
     )  # fmt: skip
     (row,) = pyarrow.dataset.dataset(tmp_path / "out" / "batches", exclude_invalid_files=True).to_table().to_pylist()
     assert row["text"] == text
-    assert row["status"] in {"ok", "empty"}
+    assert row["status"] == "ok"
+    assert {"Naloxone", "morphine"} <= {m["text"] for m in row["mentions"] if m["kept"]}
+    assert all(0 < m["selector_score"] < 1 for m in row["mentions"])
