@@ -94,8 +94,12 @@ def prepare(dtype: "torch.dtype") -> Path:
     Raises:
         ModelError: The packages are missing or damaged.
     """
-    kind = str(dtype).removeprefix("torch.")
-    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}-{kind}", partial(_make, dtype=dtype))
+    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}-{_name(dtype)}", partial(_make, dtype=dtype))
+
+
+def _name(dtype: "torch.dtype") -> str:
+    """As transformers writes it in a model's configuration."""
+    return str(dtype).removeprefix("torch.")
 
 
 def _make(folder: Path, dtype: "torch.dtype") -> None:
@@ -166,7 +170,7 @@ def _convert(gguf_file: Path, folder: Path, dtype: "torch.dtype") -> None:
             values = values - 1  # Gemma multiplies by (1 + weight); the GGUF stores the sum
         tensors[name] = values.to(torch.bfloat16).to(dtype).contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps({**_CONFIG, "dtype": str(dtype).removeprefix("torch.")}, indent=1))
+    (folder / "config.json").write_text(json.dumps({**_CONFIG, "dtype": _name(dtype)}, indent=1))
     _write_tokenizer(reader, folder)
 
 
