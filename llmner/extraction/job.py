@@ -75,10 +75,18 @@ def _selection(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
+    settings = read_settings(find_selector(select.model))
+    unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
+    if select.mode == "on" and unknown:
+        logger.warning(
+            "selector %s was not trained on tag set %s and may drop right mentions there (mode: score-only drops none)",
+            select.model,
+            ", ".join(unknown),
+        )
     return Selection(
         factory=partial(load_selector, select.model, threads=select.threads or os.cpu_count()),
         fingerprint=selector_fingerprint(select.model),
-        rules=read_settings(find_selector(select.model)).rules(select.threshold),
+        rules=settings.rules(select.threshold),
         mode=select.mode,
     )
 

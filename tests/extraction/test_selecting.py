@@ -154,7 +154,9 @@ def test_two_generators_and_two_selectors_work_at_once(corpus: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_job_file_names_generator_and_selector(corpus: Path, tmp_path: Path) -> None:
+def test_a_job_file_names_generator_and_selector(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     base = tiny_models.save("gemma3", tmp_path / "base")
     tiny_selector.save(tmp_path / "base", tmp_path / "selector")
     write_jsonl(corpus / "a.jsonl", [text(i) for i in range(6)])
@@ -167,6 +169,7 @@ def test_a_job_file_names_generator_and_selector(corpus: Path, tmp_path: Path) -
     file.write_text(yaml.safe_dump(settings))
     done = CliRunner().invoke(app, ["extract", "--config", str(file)])
     assert done.exit_code == 0, done.output
+    assert "not trained on tag set bc5cdr" in caplog.text
     found = [m for row in documents(str(tmp_path / "out")) for m in row["mentions"]]
     assert found
     assert all(0 <= m["selector_score"] <= 1 for m in found)
