@@ -34,7 +34,7 @@ def test_it_is_small_and_knows_the_tag_sets_it_was_tuned_on():
     assert sum(file.stat().st_size for file in folder.iterdir()) <= LARGEST
     settings = read_settings(folder)
     assert settings.base == "embedded"
-    assert set(settings.tuned) == {"bc5cdr", "genia", "cmeee_v2"}
+    assert set(settings.tuned) == {"bc5cdr", "genia", "cmeee_v2", "ncbi_disease"}
     assert settings.tuning("bc5cdr").calibration.logit > 0
     assert settings.tuning("of nobody") == settings.default
 
