@@ -22,6 +22,7 @@ from typing import Any
 
 import ray
 import ray.data
+from ray._private.log import PlainRayHandler
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
 
@@ -248,7 +249,8 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:
-        if not isinstance(handler, logging.FileHandler):  # our own lines are enough; Ray's session keeps all in a file
+        # Our own lines are enough, and its session keeps all in a file. Handlers that others put there are theirs.
+        if isinstance(handler, PlainRayHandler):
             handler.setLevel(logging.CRITICAL)
     with DataContext.current(context), warnings.catch_warnings():
         # The only way to bound restarts in the pinned version of Ray is announced to change in a later one.
