@@ -249,7 +249,7 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:
-        # Our own lines are enough, and its session keeps all in a file. Handlers that others put there are theirs.
+        # Our own lines are enough; Ray's session keeps all in a file. Handlers that others put there are theirs.
         if isinstance(handler, PlainRayHandler):
             handler.setLevel(logging.CRITICAL)
     with DataContext.current(context), warnings.catch_warnings():
