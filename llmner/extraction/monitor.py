@@ -25,7 +25,7 @@ class Progress:
         source_tokens: Tokens of their sentences, once a tag set.
         records: Records read so far.
         complete: Whether all inputs have been read, so that ``records`` is the total.
-        resumed: Documents that an earlier run has finished.
+        resumed: Documents that were done before this start.
         seconds: Since the first batch of documents was begun; 0 before it.
         deaths: Times that a worker died at its work.
     """

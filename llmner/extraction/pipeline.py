@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +26,7 @@ import ray.data
 from ray._private.log import PlainRayHandler
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
+from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
 from llmner import __version__, storage
 from llmner.config import Fingerprint, JobConfig, Workers, fingerprint
@@ -32,6 +34,7 @@ from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION
 from llmner.errors import STORAGE_FAILED, CountMismatchError, DatasetError, JobFailedError, LlmnerError
 from llmner.extraction import commit, publish
 from llmner.extraction.dataset import Batch, Dataset, Input, Manifest
+from llmner.extraction.lock import BatchLock
 from llmner.extraction.monitor import Monitor, Progress, RemoteAttempts
 from llmner.extraction.reading import NumberedDatasource
 from llmner.extraction.selecting import Selection, SelectStage
@@ -52,7 +55,9 @@ MAX_RESTARTS = 1000
 MAX_TASK_RETRIES = 100
 MIN_CPUS = 5  # logical CPUs that reading, filtering, tagging, selecting and writing need side by side
 STORAGE_RETRIES = 3  # of a read that storage failed in passing, with growing pauses; drivers have retries of their own
+MAX_IN_VAIN = 2  # starts in a row that find no more done than the one before
 REPORT_SECONDS = 1.0
+ANSWER_SECONDS = 30.0  # that the monitor may take
 
 
 @dataclass(frozen=True)
@@ -113,12 +118,12 @@ def extract(
             inputs = [Input(uri=f.url, size=f.size, version=f.revision) for f in files]
             with own_ray():
                 tag_stage = (engine_factory, engine, tag_sets)
-                progress = _run(config, files, batch, checkpoint, run_id, tag_stage, selection, on_progress)
+                run = partial(_run, config, files, batch, checkpoint, run_id, tag_stage, selection, on_progress)
+                progress = _run_to_the_end(run, batch, checkpoint, lock)
             if not progress.complete:
                 raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
             counted = commit.count(batch.documents, checkpoint, inputs, progress.records)
-            if not lock.held():
-                raise DatasetError(f"batch {batch.name}: another run took it over", hint="see what that run says")
+            _check_held(lock, batch)
             manifest = Manifest(
                 schema_version=SCHEMA_VERSION,
                 batch=batch.name,
@@ -138,6 +143,26 @@ def extract(
     return Extracted(manifest, batch, already_done=False, progress=progress)
 
 
+def _run_to_the_end(run: Callable[[int], Progress], batch: Batch, checkpoint: str, lock: BatchLock) -> Progress:
+    """Run; what ends early or stands still, as Ray may after it lost a worker, starts again with what is not done."""
+    done, in_vain = -1, 0
+    while True:
+        before, done = done, commit.recover(batch.documents, checkpoint)
+        in_vain = 0 if done > before else in_vain + 1
+        try:
+            return run(done)
+        except JobFailedError as e:
+            if in_vain == MAX_IN_VAIN:
+                raise
+            _check_held(lock, batch)
+            logger.warning("%s; starting again with what is not done", e.message)
+
+
+def _check_held(lock: BatchLock, batch: Batch) -> None:
+    if not lock.held():
+        raise DatasetError(f"batch {batch.name}: another run took it over", hint="see what that run says")
+
+
 def _run(
     config: JobConfig,
     files: Sequence[SourceFile],
@@ -147,14 +172,14 @@ def _run(
     tag_stage: tuple[EngineFactory, dict[str, str], dict[str, tuple[TagSet, ...]]],
     selection: Selection | None,
     on_progress: Callable[[Progress], None],
+    done: int,
 ) -> Progress:
-    """Read, segment, tag, select and write what an earlier run has not."""
-    resumed = commit.recover(batch.documents, checkpoint)
-    monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=resumed)
+    """Read, segment, tag, select and write all but the documents that are done."""
+    monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=done)
     source = NumberedDatasource(DocumentDatasource(files, fields=config.fields), config.limit, monitor)
     cpus = min(1.0, ray.cluster_resources().get("CPU", 1.0) / MIN_CPUS)  # a small machine runs all stages, too
     file_system, documents = storage.arrow_file_system(batch.documents)
-    with _data_context(checkpoint), _watch(monitor, on_progress):
+    with _data_context(checkpoint, config.stall_minutes), _watch(monitor, on_progress):
         try:
             # One block a read task, or Ray splits small inputs into very many.
             found = (
@@ -186,9 +211,14 @@ def _run(
                 min_rows_per_file=config.documents_per_file,
                 ray_remote_args={"num_cpus": cpus},
             )
-        except ray.exceptions.RayError as e:
+            progress: Progress = ray.get(monitor.progress.remote())
+        except ExecutionTimeoutError as e:
+            message = f"nothing has come through for {config.stall_minutes:g} minutes"
+            raise JobFailedError(message, hint="see that the workers can start, or allow more stall_minutes") from e
+        except Exception as e:
+            if not _of_ray(e):
+                raise
             raise _understood(e, monitor) from e
-    progress: Progress = ray.get(monitor.progress.remote())
     on_progress(progress)
     return progress
 
@@ -236,7 +266,7 @@ def own_ray() -> Iterator[None]:
 
 
 @contextmanager
-def _data_context(checkpoint: str) -> Iterator[None]:
+def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
     """Ray Data's settings for the run."""
     context = DataContext.get_current().copy()
     file_system, path = storage.arrow_file_system(checkpoint)
@@ -246,6 +276,7 @@ def _data_context(checkpoint: str) -> Iterator[None]:
     )
     context.retried_map_errors = [STORAGE_FAILED]
     context.max_map_retries = STORAGE_RETRIES
+    context.execution_no_progress_timeout_s = stall_minutes * 60
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:
@@ -266,7 +297,7 @@ def _watch(monitor: Any, on_progress: Callable[[Progress], None]) -> Iterator[No
     def watch() -> None:
         while not stop.wait(REPORT_SECONDS):
             try:
-                on_progress(ray.get(monitor.progress.remote(), timeout=30))
+                on_progress(ray.get(monitor.progress.remote(), timeout=ANSWER_SECONDS))
             except ray.exceptions.RayError:
                 logger.debug("no progress to report", exc_info=True)
 
@@ -279,10 +310,16 @@ def _watch(monitor: Any, on_progress: Callable[[Progress], None]) -> Iterator[No
         thread.join()
 
 
-def _understood(error: ray.exceptions.RayError, monitor: Any) -> LlmnerError:
+def _of_ray(error: Exception) -> bool:
+    """Whether an error is Ray's: by its class, or by the mark on what went wrong within Ray. Storage's is not."""
+    within = isinstance(error.__cause__, SystemException) and not isinstance(error, OSError)
+    return within or isinstance(error, ray.exceptions.RayError)
+
+
+def _understood(error: Exception, monitor: Any) -> LlmnerError:
     """The error of ours behind one of Ray's, or one with the line of Ray's message that says what happened."""
     try:
-        ours: LlmnerError | None = ray.get(monitor.error.remote())
+        ours: LlmnerError | None = ray.get(monitor.error.remote(), timeout=ANSWER_SECONDS)
     except ray.exceptions.RayError:  # the monitor's worker is what was lost
         ours = None
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]

@@ -36,7 +36,7 @@ class Rates:
         of = f" of {p.records:,}" if p.complete else ""
         parts = [f"{done:,}{of} documents", f"{whole:.1f}/s, last minute {recent:.1f}/s", f"{p.mentions:,} mentions"]
         if p.resumed:
-            parts.insert(1, f"{p.resumed:,} from an earlier run")
+            parts.insert(1, f"{p.resumed:,} done before")
         if p.failed or p.deaths:
             parts.append(f"{p.failed:,} failed, {p.deaths:,} workers lost")
         if p.complete and recent > 0:

@@ -62,6 +62,20 @@ class CapitalWordsEngine:
         return TaggingResult(tuple(mentions), source_tokens=tokens, fed_tokens=tokens)
 
 
+class StuckEngine(CapitalWordsEngine):
+    """Its first call never comes back; those of the workers after it do."""
+
+    def __init__(self, mark: Path) -> None:
+        super().__init__()
+        self.mark = mark
+
+    def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
+        if not self.mark.exists():
+            self.mark.touch()
+            time.sleep(3600)
+        return super().tag(requests)
+
+
 class ShortWordsSelector:
     """Scores a candidate the higher the shorter it is.
 

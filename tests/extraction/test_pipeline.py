@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from capital_words import run
+from capital_words import StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
@@ -28,6 +29,7 @@ from llmner.errors import (
 )
 from llmner.extraction.dataset import Dataset
 from llmner.extraction.monitor import Progress
+from llmner.extraction.pipeline import MAX_IN_VAIN, extract
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -274,12 +276,27 @@ def test_a_read_that_storage_fails_in_passing_is_tried_again(corpus: Path, tmp_p
     assert result.manifest.counts["documents"] == 10
 
 
-def test_storage_that_goes_on_failing_ends_the_job_and_says_so(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_storage_that_goes_on_failing_ends_the_job_and_says_so(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     said = pytest.raises(JobFailedError, match=r"a\.jsonl: storage failed: 500.*run the same command again")
     with http_server(b"{}", failures=1000) as (url, answers), said:
         run(job(url, output=tmp_path / "out"))
     assert set(answers) == {"failed"}
+    assert caplog.text.count("starting again") == MAX_IN_VAIN
     assert Dataset(str(tmp_path / "out")).batches() == []
+
+
+@pytest.mark.slow
+def test_a_run_that_stands_still_starts_again_by_itself(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(30)])
+    config = job(corpus, output=tmp_path / "out", stall_minutes=0.4)
+    result = extract(config, partial(StuckEngine, tmp_path / "mark"), StuckEngine.fingerprint)
+    assert "nothing has come through for 0.4 minutes; starting again" in caplog.text
+    assert result.manifest.counts["documents"] == len(documents(str(tmp_path / "out"))) == 30
 
 
 def test_a_missing_input_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
