@@ -27,6 +27,7 @@ from ray._private.log import PlainRayHandler
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
 from ray.data.exceptions import ExecutionTimeoutError, SystemException
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from llmner import __version__, storage
 from llmner.config import Fingerprint, JobConfig, Workers, fingerprint
@@ -175,7 +176,8 @@ def _run(
     done: int,
 ) -> Progress:
     """Read, segment, tag, select and write all but the documents that are done."""
-    monitor = ray.remote(num_cpus=0)(Monitor).remote(resumed=done)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # others may die
+    monitor = ray.remote(num_cpus=0, scheduling_strategy=here)(Monitor).remote(resumed=done)
     source = NumberedDatasource(DocumentDatasource(files, fields=config.fields), config.limit, monitor)
     cpus = min(1.0, ray.cluster_resources().get("CPU", 1.0) / MIN_CPUS)  # a small machine runs all stages, too
     file_system, documents = storage.arrow_file_system(batch.documents)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from capital_words import run
 from corpora import documents, mentions, text, write_jsonl
+from ray.cluster_utils import Cluster
 
 from llmner.config import JobConfig
 from llmner.errors import JobFailedError
@@ -26,6 +27,7 @@ KILLS = 10
 DOCUMENTS = 160
 VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "Monitor")
 SECONDS = 0.04  # a sentence
+STORE = 200 << 20  # bytes for the objects of a node
 
 
 def job(corpus: Path, output: Path) -> JobConfig:
@@ -143,6 +145,34 @@ def test_a_run_whose_monitor_is_killed_goes_on_by_itself(inputs: Path, tmp_path:
     result = run(job(inputs, tmp_path / "killed"), SECONDS, on_progress=kill)
     assert killed
     assert result.manifest.counts["records"] == DOCUMENTS
+    run(job(inputs, tmp_path / "whole"))
+    assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.fixture
+def nodes() -> Iterator[Cluster]:
+    """A head that cannot do the work alone; nodes are added to it."""
+    cluster = Cluster(True, head_node_args={"num_cpus": 2, "include_dashboard": False, "object_store_memory": STORE})
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_nodes_that_die_and_are_replaced(inputs: Path, tmp_path: Path, nodes: Cluster) -> None:
+    config = job(inputs, tmp_path / "killed").model_dump_json()
+    program = [sys.executable, str(Path(__file__).with_name("capital_words.py")), config, str(SECONDS)]
+    node = nodes.add_node(num_cpus=4, object_store_memory=STORE)
+    environment = {**os.environ, "RAY_ADDRESS": nodes.address, "PYTHONPATH": str(Path(__file__).parent)}
+    driver = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
+    for _ in range(2):
+        before = entries(tmp_path / "killed")
+        while driver.poll() is None and entries(tmp_path / "killed") <= before:
+            time.sleep(0.05)
+        assert driver.poll() is None
+        nodes.remove_node(node, allow_graceful=False)  # with all processes and objects on it
+        node = nodes.add_node(num_cpus=4, object_store_memory=STORE)
+    _, said = driver.communicate(timeout=250)
+    assert driver.returncode == 0, said[-3000:]
     run(job(inputs, tmp_path / "whole"))
     assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
 
