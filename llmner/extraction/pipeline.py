@@ -69,7 +69,7 @@ class Extracted:
         manifest: The committed batch.
         batch: Where it lies.
         already_done: Whether an earlier run had committed it, and this one wrote nothing.
-        progress: What this run itself did.
+        progress: What this run itself did since it last started.
     """
 
     manifest: Manifest
@@ -313,8 +313,8 @@ def _watch(monitor: Any, on_progress: Callable[[Progress], None]) -> Iterator[No
 
 
 def _of_ray(error: Exception) -> bool:
-    """Whether an error is Ray's: by its class, or by the mark on what went wrong within Ray. Storage's is not."""
-    within = isinstance(error.__cause__, SystemException) and not isinstance(error, OSError)
+    """Whether an error is Ray's, by its class or by the mark on what went wrong within Ray; not storage's, nor ours."""
+    within = isinstance(error.__cause__, SystemException) and not isinstance(error, OSError | LlmnerError)
     return within or isinstance(error, ray.exceptions.RayError)
 
 

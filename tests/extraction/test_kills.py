@@ -23,7 +23,7 @@ from llmner.extraction.monitor import Progress
 
 pytestmark = pytest.mark.slow
 
-KILLS = 8  # of workers
+KILLS = 10  # of workers
 DRIVER_KILLS = 5
 DOCUMENTS = 160
 VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "Monitor")
@@ -35,6 +35,16 @@ def job(corpus: Path, output: Path) -> JobConfig:
     values = {"inputs": [str(corpus)], "output": str(output), "tag": {"documents": 8}, "documents_per_file": 10}
     values |= {"stall_minutes": 1}  # Ray may stand still after it lost a worker
     return JobConfig.model_validate(values)
+
+
+def program(config: JobConfig) -> list[str]:
+    """The command of a driver of its own."""
+    return [sys.executable, str(Path(__file__).with_name("capital_words.py")), config.model_dump_json(), str(SECONDS)]
+
+
+def workers(*names: str) -> list[psutil.Process]:
+    """This process's Ray workers that are at such work."""
+    return [p for p in psutil.Process().children(recursive=True) if _works(p, names)]
 
 
 @pytest.fixture
@@ -71,12 +81,11 @@ def entries(output: Path) -> set[str]:
 @pytest.mark.usefixtures("cluster")
 def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes: list[psutil.Process]) -> None:
     run(job(inputs, tmp_path / "whole"))
-    config = job(inputs, tmp_path / "killed").model_dump_json()
-    program = [sys.executable, str(Path(__file__).with_name("capital_words.py")), config, str(SECONDS)]
+    command = program(job(inputs, tmp_path / "killed"))
     rng = random.Random(7)
     killed = 0
     for _ in range(DRIVER_KILLS):
-        driver = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+        driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         if rng.random() < 0.7:  # in the middle of the work
             before = entries(tmp_path / "killed")
             while driver.poll() is None and entries(tmp_path / "killed") <= before:
@@ -92,7 +101,7 @@ def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes
             driver.send_signal(signal.SIGKILL)
             driver.wait()
             killed += 1
-    done = subprocess.run(program, stderr=subprocess.PIPE, text=True, timeout=250, check=False)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert killed >= 3
     runs = {run_id for t in read_documents(str(tmp_path / "killed")) for run_id in t["run_id"].to_pylist()}
@@ -111,9 +120,8 @@ def test_workers_killed_again_and_again(inputs: Path, tmp_path: Path) -> None:
 
     def kill() -> None:
         while len(killed) < KILLS and not done.wait(rng.uniform(0.8, 2.5)):
-            workers = [p for p in psutil.Process().children(recursive=True) if _works(p, *VICTIMS)]
-            if workers:
-                victim = rng.choice(workers)
+            if found := workers(*VICTIMS):
+                victim = rng.choice(found)
                 killed.append(victim.name())
                 os.kill(victim.pid, signal.SIGKILL)
 
@@ -139,7 +147,7 @@ def test_a_run_whose_monitor_is_killed_goes_on_by_itself(inputs: Path, tmp_path:
 
     def kill(progress: Progress) -> None:
         if progress.documents and not killed:
-            killed.extend(p for p in psutil.Process().children(recursive=True) if _works(p, "Monitor"))
+            killed.extend(workers("Monitor"))
             for monitor in killed:
                 monitor.kill()
 
@@ -160,11 +168,10 @@ def nodes() -> Iterator[Cluster]:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_node_that_dies_and_is_replaced(inputs: Path, tmp_path: Path, nodes: Cluster) -> None:
-    config = job(inputs, tmp_path / "killed").model_dump_json()
-    program = [sys.executable, str(Path(__file__).with_name("capital_words.py")), config, str(SECONDS)]
+    command = program(job(inputs, tmp_path / "killed"))
     node = nodes.add_node(num_cpus=4, object_store_memory=STORE)
     environment = {**os.environ, "RAY_ADDRESS": nodes.address, "PYTHONPATH": str(Path(__file__).parent)}
-    driver = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     while driver.poll() is None and not entries(tmp_path / "killed"):
         time.sleep(0.05)
     assert driver.poll() is None
@@ -176,7 +183,7 @@ def test_a_node_that_dies_and_is_replaced(inputs: Path, tmp_path: Path, nodes: C
     assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
 
 
-def _works(process: psutil.Process, *names: str) -> bool:
+def _works(process: psutil.Process, names: tuple[str, ...]) -> bool:
     try:
         title = " ".join(process.cmdline())
     except psutil.Error:
