@@ -23,6 +23,18 @@ S3_ENVIRONMENT = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _trainings_pause() -> Iterator[None]:
+    """Trainings in the background pause while the whole suite runs."""
+    if os.environ.get("LLMNER_ALONE"):
+        from llmner.training.background import busy
+
+        with busy():
+            yield
+    else:
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_environment() -> Iterator[dict[str, str]]:
     """The environment that reaches an S3 server."""

@@ -9,6 +9,7 @@ import yaml
 from llmner.errors import ConfigError
 from llmner.tagset import load_tag_set
 from llmner.training.ablations import read_variants
+from llmner.training.examples import asked_tag_set
 from llmner.training.selection_corpus import read_training
 from llmner.training.settings import read_settings, read_whole
 
@@ -29,8 +30,8 @@ GENERATORS = sorted(p.name for p in CONFIGS.glob("*.yaml") if not re.search("abl
 def test_bundled_settings_are_valid(name, tmp_path):
     settings = read_settings(CONFIGS / name, {}, data=tmp_path)
     for corpus in settings.corpora:
-        assert load_tag_set(corpus.tag_set)
-        assert corpus.train.parent == tmp_path / corpus.name
+        assert asked_tag_set(corpus).types
+        assert corpus.train.parent.parent == tmp_path
 
 
 def test_bundled_ablations_are_valid(tmp_path):
