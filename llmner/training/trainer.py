@@ -303,6 +303,15 @@ class _BatchTrainer(Trainer):
             for average, name in zip(self.average.averaged, trained, strict=True):
                 average.copy_(averaged[name])
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        # The stored learning rate is that of the length the run had then.
+        rates = zip(self.lr_scheduler.base_lrs, self.lr_scheduler.lr_lambdas, strict=True)
+        for group, (highest, course) in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = highest * course(self.lr_scheduler.last_epoch)
+
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """The module with its averaged weights, where there are any."""
