@@ -232,6 +232,32 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def dev_scores(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return what a run has measured on development data so far.
+
+    Args:
+        folder: Its output.
+
+    Returns:
+        For each name steps and values, in order; ``mean`` is what decides and comes first.
+
+    Raises:
+        ConfigError: Nothing was measured yet.
+    """
+    checkpoint = last_checkpoint(folder)
+    state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8")) if checkpoint else {"log_history": []}
+    result: dict[str, list[tuple[int, float]]] = {}
+    for log in state["log_history"]:
+        for key, value in log.items():
+            if key.startswith("eval_f1"):
+                result.setdefault(key.removeprefix("eval_f1").removeprefix("_") or "mean", []).append(
+                    (log["step"], value)
+                )
+    if not result:
+        raise ConfigError(f"{folder}: no checkpoint after a measurement yet")
+    return result
+
+
 def _only(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The Trainer's batch of one item, which is a batch itself."""
     (batch,) = items

@@ -25,7 +25,7 @@ from llmner.tagset import load_tag_set
 from llmner.training.distributed import run
 from llmner.training.generator import train
 from llmner.training.settings import GeneratorTraining
-from llmner.training.trainer import last_checkpoint
+from llmner.training.trainer import dev_scores, last_checkpoint
 
 JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 
@@ -112,6 +112,12 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
     assert all("eval_f1_other" in log for log in measured)
     best = max(log["eval_f1"] for log in measured)
     assert state["best_metric"] == best > 0.5
+    scores = dev_scores(tmp_path / "run")
+    assert list(scores) == ["mean", "other", "tiny"]
+    assert scores["mean"] == scores["tiny"] == [(log["step"], log["eval_f1"]) for log in measured]
+    drawn = [sys.executable, str(JOB.with_name("learning_curve.py")), "--run", str(tmp_path / "run")]
+    subprocess.run([*drawn, "--output", str(tmp_path / "curve.svg")], check=True, timeout=120)
+    assert "million tokens trained on" in (tmp_path / "curve.svg").read_text(encoding="utf-8")
 
     base = str(tmp_path / "base")
     files = models.find(base, adapter=adapter)
