@@ -10,20 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner import storage
+from llmner.commands.outcome import EXIT_INCOMPLETE
 from llmner.config import JobConfig
 from llmner.extraction.commit import STATUSES
 from llmner.extraction.dataset import Batch, Manifest
 from llmner.extraction.pipeline import Extracted, extract
 from llmner.extraction.progress import shown
 from llmner.extraction.selecting import Selection
-from llmner.models import engine_fingerprint, load_engine, load_vllm_engine
+from llmner.models.loading import load_engine, load_vllm_engine
+from llmner.models.registry import generator_spec
+from llmner.models.spec import GeneratorSpec
 from llmner.report.highlight import highlight_page
-from llmner.selection.selector import find_selector, load_selector, read_settings, selector_fingerprint
+from llmner.selection.selector import load_selector, read_settings, selector_spec
 from llmner.tagging.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-EXIT_INCOMPLETE = 3  # all documents are accounted for, but an input file was broken or documents failed
 PICTURE_DOCUMENTS = 50
 SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
 
@@ -37,37 +39,33 @@ def run_job(config: JobConfig, console: Console) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
-    engine = engine_fingerprint(
+    spec = generator_spec(
         config.model,
         adapter=config.adapter,
         adapters=config.adapters,
-        grammar=config.engine == "local" or config.vllm.grammar,
         open_bias=config.open_bias,
+        dtype=config.dtype,
+        grammar=config.engine == "local" or config.vllm.grammar,
     )
     selection = _selection(config)
     with shown(console) as on_progress:
-        extracted = extract(config, partial(load, config), engine, selection=selection, on_progress=on_progress)
+        extracted = extract(
+            config, partial(load, config, spec), spec.fingerprint(), selection=selection, on_progress=on_progress
+        )
     picture = _picture(config.output, extracted.batch, extracted.manifest)
     _say(console, extracted, picture)
     broken = any(i.error for i in extracted.manifest.inputs)
     return EXIT_INCOMPLETE if broken or extracted.manifest.counts["failed"] else 0
 
 
-def load(config: JobConfig) -> Engine:
-    """The engine of a worker, on all cores of its node if not told otherwise."""
+def load(config: JobConfig, spec: GeneratorSpec) -> Engine:
+    """Load a worker's engine, on all cores of its node if not told otherwise."""
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
     threads = config.tag.threads or os.cpu_count()
     if config.engine == "vllm":
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        return load_vllm_engine(
-            config.model,
-            config.vllm,
-            adapter=config.adapter,
-            adapters=config.adapters,
-            open_bias=config.open_bias,
-            gpus=config.tag.gpus,
-        )
-    return load_engine(config.model, adapter=config.adapter, threads=threads, open_bias=config.open_bias)
+        return load_vllm_engine(spec, config.vllm, gpus=config.tag.gpus)
+    return load_engine(spec, threads=threads, gpus=config.tag.gpus)
 
 
 def _selection(config: JobConfig) -> Selection | None:
@@ -75,17 +73,18 @@ def _selection(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    settings = read_settings(find_selector(select.model))
+    spec = selector_spec(select.model or config.model, dtype=config.dtype)
+    settings = read_settings(spec.folder)
     unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
     if select.mode == "on" and unknown:
         logger.warning(
             "selector %s was not trained on tag set %s and may drop right mentions there (mode: score-only drops none)",
-            select.model,
+            spec.name,
             ", ".join(unknown),
         )
     return Selection(
-        factory=partial(load_selector, select.model, threads=select.threads or os.cpu_count()),
-        fingerprint=selector_fingerprint(select.model),
+        factory=partial(load_selector, spec, threads=select.threads or os.cpu_count()),
+        fingerprint=spec.fingerprint(),
         rules=settings.rules(select.threshold),
         mode=select.mode,
     )

@@ -28,7 +28,7 @@ from llmner.config import JobConfig
 from llmner.extraction.job import load
 from llmner.extraction.pipeline import extract, own_ray
 from llmner.mentions import Mention
-from llmner.models import engine_fingerprint
+from llmner.models.registry import generator_spec
 from llmner.segmentation import segment
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
 
@@ -99,10 +99,11 @@ def _job(folder: Path, **more: Any) -> JobConfig:
 def _overhead(documents: int, adapter: str | None) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = _job(folder, adapter=adapter, tag={"documents": max(1, documents // 3)})
-        factory: Callable[[], Engine] = partial(load, config)
+        spec = generator_spec(adapter=adapter)
+        config = _job(folder, tag={"documents": max(1, documents // 3)})
+        factory: Callable[[], Engine] = partial(load, config, spec)
         _corpus(folder / "in", documents, files=1)
-        done = extract(config, factory, engine_fingerprint(adapter=adapter))
+        done = extract(config, factory, spec.fingerprint())
         piped = _row("overhead", "pipeline", documents, done.progress.seconds)
         lines = [line for f in sorted((folder / "in").iterdir()) for line in f.read_text("utf-8").splitlines()]
         texts = [json.loads(line)["text"] for line in lines]

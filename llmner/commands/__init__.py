@@ -1,0 +1,1 @@
+"""What each command does and shows: progress, tables, pages; one module for each command."""
