@@ -8,6 +8,7 @@ reads becomes exactly one row: a record that cannot be read is a document with a
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,6 +16,8 @@ from llmner.errors import LlmnerError
 from llmner.mentions import MENTION_STRUCT
 
 SCHEMA_VERSION = "1.0"
+
+Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
 
 SENTENCE_STRUCT = pa.struct(
     [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
@@ -93,25 +96,27 @@ def document_key(source: str, source_id: str, version: int) -> int:
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big", signed=True)
 
 
+def document_row(document: Document) -> Row:
+    """A document as read, as a row of ``SOURCE_SCHEMA``."""
+    error = document.error
+    return {
+        "doc_key": document.key,
+        "source": document.source,
+        "source_id": document.source_id,
+        "version": document.version,
+        "source_file": document.source_file,
+        "lang": document.lang,
+        "year": document.year,
+        "title": document.title,
+        "text": document.text,
+        "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
+        "status": "rejected" if error else "read",
+        "error_class": type(error).__name__ if error else None,
+        "error_message": str(error) if error else None,
+        "error_stage": "read" if error else None,
+    }
+
+
 def documents_table(documents: Sequence[Document]) -> pa.Table:
     """Rows of ``SOURCE_SCHEMA`` for documents as read."""
-    rows = [
-        {
-            "doc_key": d.key,
-            "source": d.source,
-            "source_id": d.source_id,
-            "version": d.version,
-            "source_file": d.source_file,
-            "lang": d.lang,
-            "year": d.year,
-            "title": d.title,
-            "text": d.text,
-            "text_sha256": hashlib.sha256(d.text.encode()).hexdigest(),
-            "status": "rejected" if d.error else "read",
-            "error_class": type(d.error).__name__ if d.error else None,
-            "error_message": str(d.error) if d.error else None,
-            "error_stage": "read" if d.error else None,
-        }
-        for d in documents
-    ]
-    return pa.Table.from_pylist(rows, schema=SOURCE_SCHEMA)
+    return pa.Table.from_pylist([document_row(d) for d in documents], schema=SOURCE_SCHEMA)
