@@ -37,7 +37,7 @@ test: $(INSTALLED)
 # Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
 # CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.
 train-embedded: $(INSTALLED)
-	$(BIN)/python jobs/train_generator.py --background --config configs/training/embedded.yaml --data $(CORPORA) \
+	$(BIN)/python -m llmner train generator --background --config configs/training/embedded.yaml --data $(CORPORA) \
 	  $(if $(INITIAL_ADAPTER),--initial-adapter $(INITIAL_ADAPTER))
 
 # vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio

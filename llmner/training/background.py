@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from llmner.embedded import cache_root
+from llmner.models.cache import cache_root
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmner import models
 from llmner.errors import ConfigError
+from llmner.models.registry import DEFAULT
 from llmner.settings import Settings, read_mapping, validated
 from llmner.tagging.prompts import Form
 
@@ -130,7 +130,7 @@ class GeneratorTraining(RunSettings):
     """Settings of a generator's training.
 
     Attributes:
-        model: Base model, see ``models.find``.
+        model: Base model: a named model, a folder or a Hugging Face id.
         corpora: What to train on, all mixed.
         leave_out: Names of corpora that are only measured on (zero-shot); they do not decide what is best.
         balance_languages: Whether the weights are scaled so that each language has as many tokens as the other.
@@ -149,7 +149,7 @@ class GeneratorTraining(RunSettings):
         dev_sentences: Sentences measured on in each corpus, drawn by the seed.
     """
 
-    model: str = models.EMBEDDED
+    model: str = DEFAULT
     corpora: tuple[CorpusSettings, ...] = Field(min_length=1)
     leave_out: frozenset[str] = frozenset()
     balance_languages: bool = False

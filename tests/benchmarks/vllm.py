@@ -28,8 +28,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llmner import models
 from llmner.config import VllmOptions
+from llmner.models import loading
+from llmner.models.registry import generator_spec
+from llmner.models.weights import fetched
 from llmner.resources import resource
 from llmner.segmentation import segment
 from llmner.sources import read_file
@@ -81,13 +83,14 @@ def main(
     sys.path[:] = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
     loads = [int(n) for n in requests.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        files = models.find()
-        base, adapters = files.base, {"": str(files.adapter)}
+        spec = generator_spec()
+        assert spec.adapter
+        base, adapters = str(fetched(spec.base)), {"": spec.adapter}
         if shape:
-            base, adapters = _random_model(Path(folder), files.base, SHAPES[shape]), {}
-        elif models.default_device() == "cpu":  # as in ``models.load_vllm_engine``
-            base, adapters = models.merged(files), {}
-        prepared = _requests(base, sum(loads) + 1, models.prompt_form(files), scripted=shape is not None)
+            base, adapters = _random_model(Path(folder), base, SHAPES[shape]), {}
+        elif loading.default_device() == "cpu":  # as in ``loading.load_vllm_engine``
+            base, adapters = str(loading.merged(spec.base, spec.adapter)), {}
+        prepared = _requests(base, sum(loads) + 1, spec.form, scripted=shape is not None)
         rows = [
             {"cache": cache, "method": method, **row}
             for cache in caches.split(",")
@@ -182,8 +185,9 @@ async def _measure(
             "prompt_lookup_min": 2,
             "prompt_lookup_max": 4,
         }
+    dtype = loading.number_type("auto", loading.default_device())
     engine = AsyncLLM.from_engine_args(
-        dataclasses.replace(arguments(base, options, adapters, gpus=0, log_stats=True), **settings)
+        dataclasses.replace(arguments(base, options, adapters, dtype=dtype, gpus=0, log_stats=True), **settings)
     )
     adapter = LoRARequest("generator", 1, adapters[""]) if adapters else None
     count = 0

