@@ -68,7 +68,7 @@ def access(uri: str) -> Iterator[None]:
     except PermissionError as e:
         raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
     except OSError as e:
-        if e.errno in (errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
+        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
             raise AccessError(f"{uri}: cannot be written: {e}", hint="choose another place") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
     except Exception as e:

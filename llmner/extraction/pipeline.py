@@ -194,5 +194,8 @@ def _understood(state: SharedState, config: JobConfig) -> Iterator[None]:
     except Exception as e:
         if not is_of_ray(e):
             raise
+        if isinstance(cause := getattr(e, "cause", None), OSError):
+            # Of the write; what is read, and models, have errors of ours. Ray adds advice as a third argument.
+            raise type(cause)(*cause.args[:2]) from e
         hint = "run the same command again to go on"
         raise state.error() or JobFailedError(f"the job ended early: {telling_line(e)}", hint=hint) from e
