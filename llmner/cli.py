@@ -66,9 +66,9 @@ def extract(
 ) -> None:
     """Extract the entities of documents into a Parquet data set.
 
-    Rerun the same command after any interruption: it resumes, and does nothing when all is done.
+    Rerun the same command after any interruption; it resumes, and does nothing when all is done.
     """
-    from llmner.extraction.job import run_job
+    from llmner.commands.extract import run_extract
 
     overrides: dict[str, Any] = {
         "inputs": inputs or None,
@@ -84,7 +84,7 @@ def extract(
     }
     with errors_shown():
         overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set)) if tag_set else None
-        code = run_job(load_config(config, _given(overrides)), Console())
+        code = run_extract(load_config(config, _given(overrides)), Console())
     raise typer.Exit(code)
 
 
@@ -127,11 +127,10 @@ def publish(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
 ) -> None:
     """Write the flat mentions with another threshold, without running a model again."""
-    from llmner.extraction.thresholds import publish_at
+    from llmner.commands.publish import run_publish
 
     with errors_shown():
-        url = publish_at(dataset, threshold)
-    Console().print(f"Mentions   {url}", soft_wrap=True)
+        run_publish(dataset, threshold, Console())
 
 
 @app.command()

@@ -13,15 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from llmner.errors import LlmnerError
-from llmner.mentions import MENTION_STRUCT
 
-SCHEMA_VERSION = "1.0"
+FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
 Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
-
-SENTENCE_STRUCT = pa.struct(
-    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
-)
 
 # What a source yields, one row a document.
 SOURCE_SCHEMA = pa.schema(
@@ -41,20 +36,6 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("error_message", pa.string()),
         pa.field("error_stage", pa.string()),
     ]
-)
-
-# What the pipeline writes: the same, and what extraction found.
-DOCUMENT_SCHEMA = pa.schema(
-    [
-        *SOURCE_SCHEMA,
-        pa.field("sentences", pa.list_(SENTENCE_STRUCT), nullable=False),
-        pa.field("mentions", pa.list_(MENTION_STRUCT), nullable=False),
-        pa.field("source_tokens", pa.int32(), nullable=False),  # tokens of the text, once a tag set
-        pa.field("fed_tokens", pa.int32(), nullable=False),  # tokens the model was fed to tag it
-        pa.field("run_id", pa.string(), nullable=False),  # the run that tagged it; a resumed batch has several
-        pa.field("record", pa.int64(), nullable=False),  # place in the batch: input number * 2^32 + number in the input
-    ],
-    metadata={"llmner.schema_version": SCHEMA_VERSION},
 )
 
 

@@ -1,1 +1,1 @@
-"""What each command does and shows: progress, tables, pages; one module for each command."""
+"""What the commands do and show: progress, tables, pages; one file a command. Nothing below this package prints."""

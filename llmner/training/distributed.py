@@ -54,7 +54,7 @@ def run(train: Train, settings: S, *, result: str) -> str:
         ConfigError: The output holds another run.
         JobFailedError: Workers died more often than is allowed.
     """
-    output = storage.absolute_url(settings.output)
+    output = storage.absolute_uri(settings.output)
     url = storage.join(output, result)
     _claim(output, settings)
     if storage.read_bytes(storage.join(output, _DONE)) is not None:
