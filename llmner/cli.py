@@ -66,7 +66,7 @@ def extract(
 ) -> None:
     """Extract the entities of documents into a Parquet data set.
 
-    Rerun the same command after any interruption: it resumes, and does nothing when all is done.
+    Rerun the same command after any interruption; it resumes, and does nothing when all is done.
     """
     from llmner.commands.extract import run_extract
 

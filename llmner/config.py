@@ -1,4 +1,4 @@
-"""One model for a job: what to read, with what to tag it, where to write, on which resources.
+"""The settings of a job: what to read, with what to tag it, where to write, on which resources.
 
 Invariant: a job that is valid can be planned; a key that is unknown or has an unusable value is an error that names it.
 """
@@ -145,7 +145,7 @@ class JobConfig(Settings):
         return self
 
     def load_tag_sets(self) -> dict[str, tuple[TagSet, ...]]:
-        """The tag sets themselves, by language.
+        """Load the tag sets, by language.
 
         Raises:
             ConfigError: One does not exist, or is listed under another language than its own.

@@ -32,9 +32,9 @@ class Evaluation:
         corpus: Name of the corpus.
         tag_set: The types it is annotated with.
         sentences: Its sentences, with their gold mentions.
-        results: The engine's, in the same order.
+        results: What the engine made of them, in the same order.
         seconds: Time for all of them together.
-        selected: The selector's part, where one took part.
+        selected: What the selector did, where one took part.
     """
 
     corpus: str
@@ -56,7 +56,7 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> Scores:
-        """Strict scores, span and type."""
+        """Strict scores: a mention is right when its span and its type are."""
         return score(self.gold, self.predicted)
 
     @cached_property
@@ -81,7 +81,7 @@ class Evaluation:
 
     @property
     def source_tokens_per_second(self) -> float:
-        """How fast it was."""
+        """Source tokens tagged a second."""
         return self.source_tokens / self.seconds
 
     @property
@@ -90,7 +90,7 @@ class Evaluation:
         return sum(r.fed_tokens for r in self.results)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for a JSON file."""
+        """Return all of it for a JSON file."""
         return {
             "corpus": self.corpus,
             "tag_set": self.tag_set.name,

@@ -158,7 +158,7 @@ class LocalSelector:
         return results
 
     def logits(self, requests: Sequence[SelectionRequest]) -> list[list[float] | SelectionError]:
-        """For each request the logits of its candidates, before calibration, or why there are none."""
+        """Return for each request the logits of its candidates before calibration, or why there are none."""
         import torch
 
         from llmner.selection.model import packed

@@ -52,7 +52,7 @@ class LocalEngine:
     Args:
         model: A transformers causal model whose attention is ``attention.IMPLEMENTATION``.
         tokenizer: Its tokenizer.
-        fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
+        fingerprint: What shapes the answers, see ``models.spec.GeneratorSpec.fingerprint``.
         form: How the model was trained to be asked and to answer.
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need

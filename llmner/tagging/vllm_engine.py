@@ -47,7 +47,7 @@ class VllmEngine:
     Args:
         arguments: How vLLM is to run.
         tokenizer: The model's tokenizer.
-        fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
+        fingerprint: What shapes the answers, see ``models.spec.GeneratorSpec.fingerprint``.
         adapters: Folders of LoRA adapters by name of tag set, language, or ``""`` for all others.
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
