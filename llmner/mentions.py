@@ -11,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 
 Match = Literal["exact", "repaired"]
+Span = tuple[int, int]  # half-open
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +63,7 @@ MENTION_STRUCT = pa.struct(
 )
 
 
-def parents(spans: Sequence[tuple[int, int]]) -> list[int | None]:
+def parents(spans: Sequence[Span]) -> list[int | None]:
     """Find for each span the smallest span that encloses it.
 
     Of equal spans the earlier in the sequence encloses the later, so the result is a forest.

@@ -14,7 +14,7 @@ HEAVY = ("torch", "ray", "transformers", "vllm")
 
 LIGHT_MODULES = [
     "llmner",
-    "llmner.conversion.convert",
+    "llmner.conversion",
     "llmner.documents",
     "llmner.errors",
     "llmner.evaluation.bootstrap",
