@@ -34,6 +34,7 @@ LIGHT_MODULES = [
     "llmner.tagging.ebnf",
     "llmner.tagging.engine",
     "llmner.tagging.grammar",
+    "llmner.tagging.layouts",
     "llmner.tagging.markup",
     "llmner.tagging.prompts",
     "llmner.tagging.units",

@@ -135,7 +135,7 @@ def _examples(corpus: CorpusSettings, tag_set: TagSet, codec: Codec, max_tokens:
     left_out: Counter = Counter()
     for sentence in read_annotations(corpus.train, types=[t.name for t in tag_set.types]):
         source = codec.source(sentence.text)
-        spans, not_written = writable(sentence, source, tag_set, one_line=codec.one_line)
+        spans, not_written = writable(sentence, source, tag_set, one_line=codec.layout.one_line)
         left_out += not_written
         prompt, target = [*source.tokens, *codec.suffix], codec.write(source, spans, tag_set)
         e = example(corpus.tag_set, prompt, target, codec.cursor(source, tag_set))

@@ -114,7 +114,7 @@ class GeneratorTraining(RunSettings):
         loss: ``constrained``: over the tokens the grammar allows, where it leaves a choice; for decoding under the
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
-        layout: Whether an answer is one line a type, or one for all with the types in the tags; see ``prompts.Form``.
+        layout: Name of the layout of an answer, see ``tagging.layouts``.
         initial_adapter: An adapter to go on from; rank, alpha and dropout are then its own.
         rank: LoRA rank.
         alpha: LoRA alpha; the product is scaled by alpha / rank.
