@@ -23,6 +23,7 @@ LIGHT_MODULES = [
     "llmner.evaluation.scoring",
     "llmner.mentions",
     "llmner.segmentation",
+    "llmner.sources.registry",
     "llmner.selection.calibration",
     "llmner.selection.candidates",
     "llmner.selection.competition",
