@@ -3,16 +3,14 @@
 import logging
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from llmner.commands.outcome import EXIT_INCOMPLETE, errors_shown
+from llmner.commands.outcome import errors_shown
 from llmner.config import NumberType, load_config, tag_sets_by_language
-from llmner.errors import ConfigError
 
 # Ray reads these when it is imported. It prints a page for each lost worker, which our own lines count.
 _QUIET_RAY = {
@@ -52,7 +50,7 @@ def extract(
     inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or patterns; paths or URLs.")] = None,
     output: Annotated[str | None, typer.Option(help="Data set to write to; a path or URL.")] = None,
     config: Annotated[Path | None, typer.Option(help="Job file (YAML); options override it.")] = None,
-    format: Annotated[str | None, typer.Option(help="auto, pubmed, jsonl or parquet.")] = None,
+    format: Annotated[str | None, typer.Option(help="Name of a format; auto looks at each file.")] = None,
     model: Annotated[str | None, typer.Option(help="Named model or its YAML file, Hugging Face id or path.")] = None,
     adapter: Adapter = None,
     open_bias: Annotated[float | None, typer.Option(help="Above 0 the generator finds more, and errs more.")] = None,
@@ -161,21 +159,17 @@ def candidates(
 
 @app.command()
 def convert(
-    inputs: Annotated[list[Path], typer.Argument(help="Files of an annotated corpus; for brat .ann files or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files or folders of an annotated corpus; paths or URLs.")],
     format: Annotated[str, typer.Option(help="pubtator, bioc, bio, cmeee or brat.")],
     output: Annotated[Path | None, typer.Option(help="File to write to; standard output by default.")] = None,
     types: Annotated[str | None, typer.Option(help="Types to keep, comma between; A=B calls A B.")] = None,
 ) -> None:
     """Convert an annotated corpus to JSON lines, a sentence a line, for training and evaluation."""
-    from llmner.conversion import convert as conversion
+    from llmner.commands.convert import run_convert
 
     with errors_shown():
-        names = None if types is None else dict(_renamed(name) for name in types.split(","))
-        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
-            account = conversion.convert(inputs, format, stream, types=names)
-    Console(stderr=True).print(conversion.table(account))
-    if account.broken or account.wrong:
-        raise typer.Exit(EXIT_INCOMPLETE)
+        code = run_convert(inputs, format, output, types, Console(stderr=True))
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -271,11 +265,3 @@ def train_ablations(
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given."""
     return {key: value for key, value in options.items() if value is not None}
-
-
-def _renamed(name: str) -> tuple[str, str]:
-    """A type's name in the corpus and ours, from ``A=B`` or ``A``."""
-    theirs, _, ours = (part.strip() for part in name.partition("="))
-    if not theirs:
-        raise ConfigError(f"types: {name!r} names no type", hint="for example Chemical,DiseaseClass=Disease")
-    return theirs, ours or theirs

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from llmner.errors import ConfigError
 from llmner.settings import Settings, read_mapping, validated
+from llmner.sources.registry import AUTO, format_named
 from llmner.tagset import TagSet, load_tag_set
 
 Lang = Literal["en", "zh"]
@@ -90,7 +91,7 @@ class JobConfig(Settings):
     Attributes:
         inputs: Files, folders or patterns, as URIs or local paths.
         output: URI or path of the data set.
-        format: Format of the inputs; ``auto`` goes by the name of each file.
+        format: Name of the format of the inputs; ``auto`` looks at the content of each file, then at its name.
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
         model: A named model, the path of a file that describes one, a folder, or a Hugging Face id, where
             ``org/name@revision`` names a branch, tag or commit.
@@ -114,7 +115,7 @@ class JobConfig(Settings):
 
     inputs: tuple[str, ...] = Field(min_length=1)
     output: str = Field(min_length=1)
-    format: Literal["auto", "pubmed", "jsonl", "parquet"] = "auto"
+    format: str = AUTO
     fields: Mapping[str, str] = {}
     model: str = "embedded"
     adapter: str | None = None
@@ -131,6 +132,13 @@ class JobConfig(Settings):
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
     stall_minutes: float = Field(default=60, gt=0)
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name != AUTO and not format_named(name).documents:
+            raise ValueError(f"{name} is a format of annotations, not of documents")
+        return name
 
     @model_validator(mode="after")
     def _engine_can(self) -> "JobConfig":

@@ -23,6 +23,7 @@ from llmner.mentions import Mention
 from llmner.selection.samples import UnitSpan
 from llmner.tagging import prompts
 from llmner.tagging.engine import Engine, TaggingRequest
+from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
@@ -161,7 +162,7 @@ class SheetCodec:
         self._tokenizer = tokenizer
         self._form = form
         self._units = UnitTokeniser(self._encode)
-        self._suffix, self._open, self._close, self._bar = map(self._encode, (prompts.SUFFIX, "[", "]", prompts.BAR))
+        self._suffix, self._open, self._close = map(self._encode, (prompts.SUFFIX, "[", "]"))
         self._end = self._encode("\n") or [t for t in [tokenizer.sep_token_id] if t is not None]
         if not self._end:
             raise ModelError("the tokenizer has neither a line end nor a separator")
@@ -181,13 +182,13 @@ class SheetCodec:
 
         def branch(span: UnitSpan) -> tuple[int, ...]:
             label = tag_set.types[span.type].label
-            one_line = self._form.layout == "inline"
+            before, after = LAYOUTS[self._form.layout].around(label)
             return (
-                *([] if one_line else self._named(prompts.line_head(label))),
+                *(token for text in before for token in self._named(text)),
                 *tokens(span.first - CONTEXT, span.first),
                 *self._open,
                 *tokens(span.first, span.last),
-                *([*self._bar, *self._named(label)] if one_line else []),
+                *(token for text in after for token in self._named(text)),
                 *self._close,
                 *tokens(span.last, span.last + CONTEXT),
                 *self._end,

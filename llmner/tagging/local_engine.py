@@ -24,7 +24,6 @@ from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor
-from llmner.tagging.inline import InlineCursor
 from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
@@ -38,7 +37,7 @@ class _Row:
 
     request: int
     source: TokenisedText
-    cursor: Cursor | InlineCursor
+    cursor: Cursor
     waiting: list[int]  # decided, but not fed yet; at least one token
     length: int  # tokens whose keys and values are kept
     fed: int = 0
@@ -208,7 +207,7 @@ class LocalEngine:
         )
 
 
-def _allowed_along(cursor: Cursor | InlineCursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
+def _allowed_along(cursor: Cursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
     """What is allowed after the waiting tokens, and after each drafted one."""
     cursor = cursor.copy()
     for token in draft:

@@ -137,7 +137,7 @@ class GeneratorTraining(RunSettings):
         loss: ``constrained``: over the tokens the grammar allows, where it leaves a choice; for decoding under the
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
-        layout: Whether an answer is one line a type, or one for all with the types in the tags; see ``prompts.Form``.
+        layout: Name of the layout of an answer, see ``tagging.layouts``.
         initial_adapter: An adapter to go on from. Its dropout stays, and the ratio of its alpha to its rank; if its
             rank is lower than ``rank``, it is widened without a change of what it computes.
         rank: LoRA rank.

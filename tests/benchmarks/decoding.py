@@ -97,7 +97,7 @@ def _written(codec: Codec, request: TaggingRequest, result: TaggingResult) -> in
     """Tokens of the tagged text with the mentions of a result."""
     source = codec.source(request.text)
     sentence = AnnotatedSentence(request.text, result.mentions)
-    spans, _ = writable(sentence, source, request.tag_set, one_line=codec.one_line)
+    spans, _ = writable(sentence, source, request.tag_set, one_line=codec.layout.one_line)
     return len(codec.write(source, spans, request.tag_set))
 
 

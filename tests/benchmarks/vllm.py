@@ -37,7 +37,6 @@ from llmner.segmentation import segment
 from llmner.sources import read_file
 from llmner.sources.files import find_files
 from llmner.tagging.codec import Codec
-from llmner.tagging.ebnf import ebnf
 from llmner.tagging.prompts import Form
 from llmner.tagset import load_tag_set
 
@@ -152,7 +151,7 @@ def _requests(base: str, count: int, form: Form, *, scripted: bool) -> list[Requ
             script = codec.write(source, tags, tag_set)
             grammar = "root ::= " + " ".join(f"Token({token})" for token in script[:-1])
         else:
-            grammar = ebnf(source, codec.vocabulary(tag_set))
+            grammar = codec.vocabulary(tag_set).ebnf(source)
         prompt = [*codec.prefix(tag_set), *source.tokens, *codec.suffix]
         made.append(Request(prompt, grammar, len(source.tokens), len(text), 2 * len(source.tokens) + 20))
     return made

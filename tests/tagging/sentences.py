@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
-from llmner.tagging.grammar import Vocabulary
 from llmner.tagging.inline import InlineVocabulary
+from llmner.tagging.lines import LinesVocabulary
 from llmner.tagging.units import UnitTokeniser
 
 TEXTS = st.text(
@@ -13,7 +13,7 @@ TEXTS = st.text(
 )
 # Two tokens a character, so that boundaries inside units exist; all of them above the special tokens.
 TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
-VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
+VOCABULARY = LinesVocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
 INLINE_VOCABULARY = InlineVocabulary(types=((10, 11, 2), (10, 2), (13, 2)), open=1, bar=3, end=4)
 
 

@@ -5,14 +5,14 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
-from annotated_texts import annotated
+from annotated_texts import annotated, found, pieces, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.conversion import AnnotatedDocument
-from llmner.conversion.bioc import read_bioc
+from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.mentions import Mention
+from llmner.sources.bioc import read_bioc
 
 
 def annotation(text: str, *places: tuple[int, int], type: str = "Disease") -> dict[str, Any]:
@@ -30,11 +30,15 @@ SENTENCES = {
     "annotations": [annotation("痛风", (126, 2))],
 }
 DOCUMENT = {"id": "5", "passages": [TITLE, SENTENCES], "annotations": [annotation("rest", (108, 4))]}
-READ = AnnotatedDocument(
+READ = (
     "5",
     "Gout & <rest>\nGout hurts.\n痛风 hurts.",
     (Mention(0, 4, "Disease"), Mention(8, 12, "Disease"), Mention(14, 18, "Disease"), Mention(26, 28, "Disease")),
 )
+
+
+def read(text: str) -> list[Document]:
+    return list(read_bioc(pieces(text), "f.x"))
 
 
 def as_json(*documents: Any) -> str:
@@ -61,11 +65,9 @@ def element(tag: str, raw: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("written", [as_json, as_xml])
 def test_passages_sentences_and_mentions_beside_them(written: Any) -> None:
-    assert list(read_bioc(written(DOCUMENT), "f")) == [READ]
-    assert list(read_bioc(f"\ufeff{written(DOCUMENT, {'id': '6', 'passages': []})}", "f")) == [
-        READ,
-        AnnotatedDocument("6", "", ()),
-    ]
+    assert [found(d) for d in read(written(DOCUMENT))] == [READ]
+    two = read(f"\ufeff{written(DOCUMENT, {'id': '6', 'passages': []})}")
+    assert [found(d) for d in two] == [READ, ("6", "", ())]
 
 
 @pytest.mark.parametrize("written", [as_json, as_xml])
@@ -82,11 +84,11 @@ def test_mentions_of_several_spans_are_counted_and_wrong_ones_told(written: Any)
             {"id": "T9", "text": "pain", "locations": [{"offset": 14, "length": 4}]},
         ],
     }
-    [document] = read_bioc(written({"id": "5", "passages": [passage]}), "f.xml")
-    assert document.mentions == (Mention(9, 18, "Disease"),)
-    assert document.discontinuous == 1
-    told = [str(p) for p in document.problems]
-    assert told[0] == "f.xml: document 5: Disease 'foot' at [10, 14): the text there is 'oot '"
+    [document] = read(written({"id": "5", "passages": [passage]}))
+    assert document.annotations.mentions == (Mention(9, 18, "Disease"),)
+    assert document.annotations.discontinuous == 1
+    told = problems(document)
+    assert told[0] == "f.x: document 5: Disease 'foot' at [10, 14): the text there is 'oot '"
     assert "[90, 94) is in no text" in told[1]
     assert "no place in the text" in told[2]
     assert "not as BioC has it: KeyError('" in told[3]
@@ -96,20 +98,20 @@ def test_a_broken_document_costs_none_other() -> None:
     broken = "<document><id>9</id><passage></document>"
     unfinished = "<document><id>9</id>"
     text = as_xml(DOCUMENT).replace("<document>", f"{broken}{unfinished}<document>")
-    first, second, third = read_bioc(text, "f.xml")
-    assert isinstance(first, MalformedRecordError)
-    assert "f.xml: document number 1" in str(first)
-    assert "document number 2" in str(second)
-    assert third == READ
-    no_id, no_document, last = read_bioc(as_json({"passages": []}, 7, DOCUMENT), "f.json")
-    assert isinstance(no_id, MalformedRecordError)
-    assert "document number 2" in str(no_document)
-    assert last == READ
+    first, second, third = read(text)
+    assert isinstance(first.error, MalformedRecordError)
+    assert f"f.x: record 1 at byte {text.index(broken)}: " in str(first.error)
+    assert "record 2" in str(second.error)
+    assert found(third) == READ
+    no_id, no_document, last = read(as_json({"passages": []}, 7, DOCUMENT))
+    assert isinstance(no_id.error, MalformedRecordError)
+    assert "record 2 at byte " in str(no_document.error)
+    assert found(last) == READ
 
 
 def test_half_a_character_is_told() -> None:
-    [error] = read_bioc('{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "\\ud800"}]}]}', "f")
-    assert "half a character" in str(error)
+    [document] = read('{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "\\ud800"}]}]}')
+    assert "half a character" in str(document.error)
 
 
 def test_entities_are_not_expanded() -> None:
@@ -117,15 +119,20 @@ def test_entities_are_not_expanded() -> None:
     passage = "<passage><offset>0</offset><text>{}</text></passage>"
     document = "<document><id>1</id>{}</document>"
     for entity in ("&b;", "&f;"):
-        text = f"{bomb}<collection>{document.format(passage.format(entity))}</collection>"
-        [error] = read_bioc(text, "f")
-        assert isinstance(error, MalformedRecordError)
+        [broken] = read(f"{bomb}<collection>{document.format(passage.format(entity))}</collection>")
+        assert isinstance(broken.error, MalformedRecordError)
 
 
-@pytest.mark.parametrize("text", ["", "<html/>", "[1]", "{}", "{", "[" * 100_000])
-def test_what_is_no_bioc_is_told(text: str) -> None:
-    with pytest.raises(InputError, match=r"f\.xml"):
-        list(read_bioc(text, "f.xml"))
+@pytest.mark.parametrize("text", ["<html/>", "{", "[" * 100_000])
+def test_what_is_no_bioc_or_not_whole_is_told(text: str) -> None:
+    with pytest.raises(InputError, match=r"f\.x"):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"id": "1"}', "<collection><document><id>1</id>"])
+def test_what_is_no_document_is_told(text: str) -> None:
+    [document] = read(text)
+    assert isinstance(document.error, InputError)
 
 
 @given(st.lists(annotated(), min_size=1, max_size=3), st.integers(0, 1000))
@@ -139,6 +146,6 @@ def test_round_trip(texts: list, offset: int) -> None:
         expected += [Mention(begin + m.start, begin + m.end, m.type) for m in mentions]
         offset += len(text) + 3
         begin += len(text) + 1
-    read = AnnotatedDocument("1", "\n".join(text for text, _ in texts), tuple(sorted(expected)))
+    right = ("1", "\n".join(text for text, _ in texts), tuple(sorted(expected)))
     for written in (as_json, as_xml):
-        assert list(read_bioc(written({"id": "1", "passages": passages}), "f")) == [read]
+        assert [found(d) for d in read(written({"id": "1", "passages": passages}))] == [right]

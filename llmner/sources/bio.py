@@ -8,9 +8,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
-from llmner.conversion import AnnotatedDocument, DocumentDraft, Span
-from llmner.errors import InputError
+from llmner.documents import Document
+from llmner.mentions import Span
+from llmner.sources.annotated import Draft
+from llmner.sources.format import Format, by_name_only
 from llmner.sources.texts import language_of
+
+SOURCE = "bio"
 
 _TAG = re.compile(r"O|([BIESMLU])-(\S+)")
 _BLANKS = re.compile(r"[ \t]+")  # in Chinese a wide blank may be a token
@@ -20,7 +24,7 @@ _DOCUMENT = "-DOCSTART-"
 _Row = tuple[str, str]  # token, tag
 
 
-def read_bio(text: str, file: str) -> Iterator[AnnotatedDocument | InputError]:
+def read_bio(text: str, file: str) -> Iterator[Document]:
     """Read the documents of a file of tagged tokens.
 
     Args:
@@ -41,7 +45,7 @@ def _documents(text: str) -> Iterator[list[tuple[int, list[list[str]]]]]:
     """The sentences of each document: the number of the first line, and the columns of each line."""
     sentences: list[tuple[int, list[list[str]]]] = []
     fresh = True
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         columns = _BLANKS.split(line.strip(" \t\r")) if line.strip() else []
         if columns[:1] == [_DOCUMENT]:
             if sentences:
@@ -58,7 +62,7 @@ def _documents(text: str) -> Iterator[list[tuple[int, list[list[str]]]]]:
         yield sentences
 
 
-def _document(sentences: list[tuple[int, list[list[str]]]], id: str, file: str, blank: str) -> AnnotatedDocument:
+def _document(sentences: list[tuple[int, list[list[str]]]], id: str, file: str, blank: str) -> Document:
     texts: list[str] = []
     spans: list[Span] = []
     found: list[tuple[Span, str]] = []
@@ -82,11 +86,11 @@ def _document(sentences: list[tuple[int, list[list[str]]]], id: str, file: str, 
                 problems.append(f"sentence at line {number}: {type} {shown!r} begins with an inner tag")
         start = spans[-1][1] + 1
     text = "\n".join(texts)
-    draft = DocumentDraft(file, id, text)
+    draft = Draft(SOURCE, file, id, text)
     for (a, b), type in found:
         draft.add([(a, b)], type, text[a:b])
     for problem in problems:
-        draft.problem(problem)
+        draft.report(problem)
     return draft.finished(spans)
 
 
@@ -105,3 +109,17 @@ def _mentions(rows: Iterable[_Row], start: int, gap: int) -> list[tuple[Span, st
         open_ = letter in "BIM"
         start = span[1] + gap
     return result
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="Tagged tokens: BIO, IOBES, BMES, BILOU",
+    suffixes=(".bio", ".conll", ".iob2", ".tsv", ".txt"),
+    read=lambda content: read_bio(content.text(), content.url),
+    recognises=by_name_only,
+    keeps="the first column as tokens, the last as tags",
+    drops="all other columns",
+    example="Gout B-Disease",
+    corpus=True,
+    documents=False,
+)

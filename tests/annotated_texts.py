@@ -1,7 +1,10 @@
 """Texts with mentions, for writing them in each format and reading them back."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
+from llmner.documents import Document
 from llmner.mentions import Mention
 
 TYPES = ["Disease", "Chemical", "Gene_or_product"]
@@ -27,3 +30,23 @@ def annotated(draw: st.DrawFn) -> tuple[str, tuple[Mention, ...]]:
     """A text of one line and its mentions."""
     text = draw(LINES)
     return text, draw(mentions(text))
+
+
+def found(document: Document) -> tuple[Any, ...]:
+    """Identifier, text and mentions of a document in which nothing was wrong."""
+    assert document.annotations is not None
+    assert not document.error
+    assert not document.annotations.problems
+    return document.source_id, document.text, document.annotations.mentions
+
+
+def problems(document: Document) -> list[str]:
+    """What was wrong with a document."""
+    assert document.annotations is not None
+    return [str(p) for p in document.annotations.problems]
+
+
+def pieces(text: str, size: int = 7) -> list[bytes]:
+    """A file in small pieces, so that their borders fall inside of everything."""
+    data = text.encode()
+    return [data[i : i + size] for i in range(0, len(data), size)]

@@ -1,13 +1,12 @@
 """PubTator: what is written is read back; what is broken is told and costs nothing else."""
 
-from annotated_texts import LINES, mentions
+from annotated_texts import LINES, found, mentions, pieces, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.conversion import AnnotatedDocument
-from llmner.conversion.pubtator import read_pubtator
 from llmner.errors import MalformedRecordError
 from llmner.mentions import Mention
+from llmner.sources.pubtator import read_pubtator
 
 GOOD = """\
 11|t|Colchicine for gout.
@@ -20,22 +19,25 @@ GOOD = """\
 
 
 def test_title_abstract_and_mentions() -> None:
-    [document] = read_pubtator(GOOD, "a.txt")
+    [document] = read_pubtator(pieces(GOOD), "a.txt")
     expected = (Mention(0, 10, "Chemical"), Mention(21, 25, "Disease"))
-    assert document == AnnotatedDocument("11", "Colchicine for gout. Gout answers to colchicine.", expected)
+    assert found(document) == ("11", "Colchicine for gout. Gout answers to colchicine.", expected)
+    assert (document.source, document.title, document.source_file) == ("pubtator", "Colchicine for gout.", "a.txt")
 
 
 def test_windows_line_ends_and_a_title_alone() -> None:
-    documents = list(read_pubtator(f"\ufeff{GOOD}12|t|Gout.\n12\t0\t4\tGout\tDisease\n".replace("\n", "\r\n"), "a.txt"))
-    assert [d.id for d in documents] == ["11", "12"]
-    assert documents[1] == AnnotatedDocument("12", "Gout.", (Mention(0, 4, "Disease"),))
+    documents = list(
+        read_pubtator(pieces(f"\ufeff{GOOD}12|t|Gout.\n12\t0\t4\tGout\tDisease\n".replace("\n", "\r\n")), "a.txt")
+    )
+    assert [d.source_id for d in documents] == ["11", "12"]
+    assert found(documents[1]) == ("12", "Gout.", (Mention(0, 4, "Disease"),))
 
 
 def test_a_span_with_other_text_is_left_out_and_told() -> None:
     shifted = GOOD.replace("21\t25", "22\t26") + "12\t0\t4\tGout\tDisease\n11\t40\t99\tx\tDisease\nrubbish\n"
-    [document] = read_pubtator(shifted, "a.txt")
-    assert document.mentions == (Mention(0, 10, "Chemical"),)
-    told = [str(p) for p in document.problems]
+    [document] = read_pubtator(pieces(shifted), "a.txt")
+    assert document.annotations.mentions == (Mention(0, 10, "Chemical"),)
+    told = problems(document)
     assert told[0] == "a.txt: document 11: Disease 'Gout' at [22, 26): the text there is 'out '"
     assert "is no mention of it" in told[1]
     assert "no place in the text" in told[2]
@@ -43,10 +45,11 @@ def test_a_span_with_other_text_is_left_out_and_told() -> None:
 
 
 def test_a_broken_document_costs_none_other() -> None:
-    one, broken, two = read_pubtator(f"{GOOD}\n13\t0\t4\tGout\tDisease\n\n14|t|Gout.\n", "a.txt")
-    assert (one.id, two.id) == ("11", "14")
-    assert isinstance(broken, MalformedRecordError)
-    assert "a.txt, line 8" in str(broken)
+    text = f"{GOOD}\n13\t0\t4\tGout\tDisease\n\n14|t|Gout.\n"
+    one, broken, two = read_pubtator(pieces(text), "a.txt")
+    assert (one.source_id, two.source_id) == ("11", "14")
+    assert isinstance(broken.error, MalformedRecordError)
+    assert f"a.txt: line 8 at byte {text.index('13')}: " in str(broken.error)
 
 
 @given(st.data())
@@ -56,4 +59,4 @@ def test_round_trip(data: st.DataObject) -> None:
     expected = data.draw(mentions(text))
     lines = [f"7|t|{title}", f"7|a|{abstract}"]
     lines += [f"7\t{m.start}\t{m.end}\t{text[m.start : m.end]}\t{m.type}\tX" for m in expected]
-    assert list(read_pubtator("\n".join(lines), "f")) == [AnnotatedDocument("7", text, expected)]
+    assert [found(d) for d in read_pubtator(pieces("\n".join(lines)), "f")] == [("7", text, expected)]
