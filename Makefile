@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-vllm lint clean
+.PHONY: help install run test test-vllm lint infra-check clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test     all tests that need no vLLM'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
 	@echo 'make lint     ruff and mypy'
+	@echo 'make infra-check  the files in infra/, with checkers in $(VENV)-infra; no cloud is needed'
 	@echo 'make clean    remove what building, testing and running leave; $(VENV) stays'
 
 install: $(INSTALLED)
@@ -30,7 +31,7 @@ run: $(INSTALLED)
 	$(BIN)/llmner extract --config configs/jobs/sample.yaml
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m 'not vllm'
+	$(BIN)/pytest -m 'not vllm and not infra'
 
 # vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio
 # and torchcodec for CUDA that break its import; nothing here uses them.
@@ -49,6 +50,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy llmner jobs
+
+# The checkers have an environment of their own. KUBERAY_SCHEMAS names a folder with KubeRay's schemas, to check against.
+$(VENV)-infra/.installed: infra/checks/install.sh infra/checks/requirements.txt
+	infra/checks/install.sh $(VENV)-infra
+	touch $@
+
+infra-check: $(INSTALLED) $(VENV)-infra/.installed
+	$(VENV)-infra/bin/python -m infra.checks
+	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_planted_faults.py
+	$(BIN)/pytest tests/infra
 
 clean:
 	rm -rf build dist out .pytest_cache .hypothesis .mypy_cache .ruff_cache

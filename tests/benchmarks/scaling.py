@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import psutil
 import ray
@@ -112,7 +112,9 @@ def _run(workers: int, service: float, documents: int) -> list[dict[str, float]]
         (folder / "in").mkdir()
         for f in range(10):
             with (folder / "in" / f"{f}.jsonl").open("w", encoding="utf-8") as lines:
-                lines.writelines(json.dumps({"id": str(i), "text": TEXT.format(n=i)}) + "\n" for i in range(f, documents, 10))
+                lines.writelines(
+                    json.dumps({"id": str(i), "text": TEXT.format(n=i)}) + "\n" for i in range(f, documents, 10)
+                )
         config = JobConfig(
             inputs=(str(folder / "in"),),
             output=str(folder / "out"),
@@ -120,7 +122,9 @@ def _run(workers: int, service: float, documents: int) -> list[dict[str, float]]
             tag={"actors": (workers, workers), "documents": BATCH},
         )
         logical = workers + 8  # sleeping workers take no core; the other stages have eight slots
-        ray.init(address="local", num_cpus=logical, object_store_memory=1 << 30, include_dashboard=False, log_to_driver=False)
+        ray.init(
+            address="local", num_cpus=logical, object_store_memory=1 << 30, include_dashboard=False, log_to_driver=False
+        )
         samples = Samples()
         extract(config, partial(ScriptedEngine, service), ScriptedEngine.fingerprint, on_progress=samples)
         return samples.rows

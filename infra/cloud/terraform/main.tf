@@ -16,6 +16,9 @@ provider "aws" {
 }
 
 resource "aws_s3_bucket" "data" {
+  #checkov:skip=CKV2_AWS_62:nothing listens to new objects, runs are started by the clock
+  #checkov:skip=CKV_AWS_18:a log of accesses is the account's choice, not this bucket's
+  #checkov:skip=CKV_AWS_144:the inputs can be fetched again, and the data set be made again from them
   bucket = var.bucket
 }
 
