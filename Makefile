@@ -58,7 +58,7 @@ $(VENV)-infra/.installed: infra/checks/install.sh infra/checks/requirements.txt
 
 infra-check: $(INSTALLED) $(VENV)-infra/.installed
 	$(VENV)-infra/bin/python -m infra.checks
-	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_planted_faults.py
+	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_planted_faults.py tests/infra/test_nightly.py
 	$(BIN)/pytest tests/infra
 
 clean:
