@@ -3,17 +3,19 @@
 
 PYTHON ?= python3
 VENV := .venv
+CORPORA ?= corpora
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-vllm lint infra-check clean
+.PHONY: help install run test test-vllm train-embedded lint infra-check clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
 	@echo 'make run      extract the entities of the sample documents into out/sample'
 	@echo 'make test     all tests that need no vLLM'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
+	@echo 'make train-embedded  train the embedded model in the background, with the corpora in CORPORA'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make infra-check  the files in infra/, with checkers in $(VENV)-infra; no cloud is needed'
 	@echo 'make clean    remove what building, testing and running leave; $(VENV) stays'
@@ -31,7 +33,13 @@ run: $(INSTALLED)
 	$(BIN)/llmner extract --config configs/jobs/sample.yaml
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m 'not vllm and not infra'
+	LLMNER_ALONE=1 $(BIN)/pytest -m 'not vllm and not infra'
+
+# Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
+# CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.
+train-embedded: $(INSTALLED)
+	$(BIN)/python jobs/train_generator.py --background --config configs/training/embedded.yaml --data $(CORPORA) \
+	  $(if $(INITIAL_ADAPTER),--initial-adapter $(INITIAL_ADAPTER))
 
 # vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio
 # and torchcodec for CUDA that break its import; nothing here uses them.

@@ -58,16 +58,16 @@ def extract(
 ) -> None:
     """Extract the entities of documents into a Parquet data set.
 
-    The same command again goes on where it was cut off, and does nothing when all is done.
+    Rerun the same command after any interruption; it resumes, and does nothing when all is done.
     """
-    from llmner.extraction.job import run_job
+    from llmner.commands.extract import run_extract
 
     given = {"inputs": inputs, "output": output, "format": format, "model": model, "batch": batch, "limit": limit}
     overrides: dict[str, Any] = {key: value for key, value in given.items() if value not in (None, [])}
     with errors_shown():
         if tag_set:
             overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set))
-        code = run_job(load_config(config, overrides), Console())
+        code = run_extract(load_config(config, overrides), Console())
     raise typer.Exit(code)
 
 
@@ -110,11 +110,10 @@ def publish(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
 ) -> None:
     """Write the flat mentions with another threshold, without running a model again."""
-    from llmner.extraction.thresholds import publish_at
+    from llmner.commands.publish import run_publish
 
     with errors_shown():
-        url = publish_at(dataset, threshold)
-    Console().print(f"Mentions   {url}", soft_wrap=True)
+        run_publish(dataset, threshold, Console())
 
 
 @app.command()

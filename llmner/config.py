@@ -1,20 +1,14 @@
 """One model for a job: what to read, with what to tag it, where to write, on which resources.
 
-Invariant: what shapes the answers is in the fingerprint, and nothing else is; two runs with the same
-fingerprint give the same rows for the same document, on any number of workers.
+Invariant: a job that is valid can be planned; a key that is unknown or has an unusable value is an error that names it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from llmner.documents import SCHEMA_VERSION
 from llmner.errors import ConfigError
 from llmner.settings import Settings, read_mapping, validated
 from llmner.tagset import TagSet, load_tag_set
@@ -31,8 +25,8 @@ class Workers(Settings):
         gpus: GPUs of a worker, or a part of one.
         accelerator: Kind of GPU, as Ray calls it (``H100``); any where not given.
         threads: Threads of a worker's model; all cores of its node where not given.
-        documents: Documents a batch: what the model is given at once, and what a lost worker repeats.
-        batches: Batches that are in a worker's engine at once. The local engine takes one.
+        rows_per_call: Documents that the model is given at once, and that a lost worker repeats.
+        calls: Calls that are in a worker's model at once. The local engine takes one.
     """
 
     actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
@@ -40,8 +34,8 @@ class Workers(Settings):
     gpus: float = Field(default=0.0, ge=0)
     accelerator: str | None = None
     threads: int | None = Field(default=None, ge=1)
-    documents: int = Field(default=32, ge=1)
-    batches: int = Field(default=1, ge=1)
+    rows_per_call: int = Field(default=32, ge=1)
+    calls: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Workers":
@@ -93,8 +87,8 @@ class JobConfig(Settings):
     """An extraction job.
 
     Attributes:
-        inputs: Files, folders or patterns, as URLs or local paths.
-        output: URL of the data set.
+        inputs: Files, folders or patterns, as URIs or local paths.
+        output: URI or path of the data set.
         format: Format of the inputs; ``auto`` goes by the name of each file.
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
         model: A named model, a Hugging Face id or a path.
@@ -112,7 +106,7 @@ class JobConfig(Settings):
         batch: Name of the batch; by default it follows from the inputs.
         limit: Only so many documents, in the order of the inputs.
         stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
-            more than a batch takes on the slowest worker, and than the cluster needs to come by a node.
+            more than a call takes on the slowest worker, and than the cluster needs to come by a node.
     """
 
     inputs: tuple[str, ...] = Field(min_length=1)
@@ -136,10 +130,10 @@ class JobConfig(Settings):
 
     @model_validator(mode="after")
     def _engine_can(self) -> "JobConfig":
-        if self.engine == "local" and (self.adapters or self.tag.batches > 1):
-            raise ValueError("adapters and tag.batches above 1 need engine: vllm")
-        if self.select.batches > 1:
-            raise ValueError("select.batches: the selector takes one at a time")
+        if self.engine == "local" and (self.adapters or self.tag.calls > 1):
+            raise ValueError("adapters and tag.calls above 1 need engine: vllm")
+        if self.select.calls > 1:
+            raise ValueError("select.calls: the selector takes one at a time")
         if self.engine == "vllm" and self.open_bias and self.vllm.draft:
             raise ValueError("open_bias with engine: vllm needs vllm.draft: 0, vLLM ignores biases when it drafts")
         if self.engine == "vllm" and self.vllm.tensor_parallel > 1 and self.tag.gpus != self.vllm.tensor_parallel:
@@ -183,44 +177,3 @@ def tag_sets_by_language(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         lang = load_tag_set(name).lang
         result[lang] = (*result.get(lang, ()), name)
     return result
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Everything that shapes the answers, as readable parts and as one hash."""
-
-    parts: dict[str, str]
-
-    @property
-    def hash(self) -> str:
-        """Sixteen hex digits."""
-        content = json.dumps(self.parts, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def difference(self, other: Mapping[str, str]) -> list[str]:
-        """A line for each part that is not the same in the other one: ``part: theirs -> ours``."""
-        keys = sorted(self.parts.keys() | other.keys())
-        changed = [k for k in keys if self.parts.get(k) != other.get(k)]
-        return [f"{k}: {other.get(k, 'nothing')} -> {self.parts.get(k, 'nothing')}" for k in changed]
-
-
-def fingerprint(
-    engine: Mapping[str, str],
-    tag_sets: Mapping[str, tuple[TagSet, ...]],
-    *,
-    segmentation: str,
-    selector: Mapping[str, str] = MappingProxyType({}),
-) -> Fingerprint:
-    """Fingerprint of a job.
-
-    Args:
-        engine: What shapes the engine's answers: digests of model and adapter, prompts, decoding.
-        tag_sets: Tag sets by language.
-        segmentation: Version and settings of the segmentation.
-        selector: Parts of the selector, see ``selecting.Selection.parts``; none where none runs.
-    """
-    parts = {"schema": SCHEMA_VERSION, "segmentation": segmentation, **selector}
-    parts |= {f"engine.{key}": value for key, value in engine.items()}
-    for lang, sets in tag_sets.items():
-        parts[f"tag_sets.{lang}"] = ", ".join(f"{t.name} {t.digest[:12]}" for t in sets)
-    return Fingerprint(parts)

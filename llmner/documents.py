@@ -8,17 +8,15 @@ reads becomes exactly one row: a record that cannot be read is a document with a
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from llmner.errors import LlmnerError
-from llmner.mentions import MENTION_STRUCT
 
-SCHEMA_VERSION = "1.0"
+FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
-SENTENCE_STRUCT = pa.struct(
-    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
-)
+Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
 
 # What a source yields, one row a document.
 SOURCE_SCHEMA = pa.schema(
@@ -38,20 +36,6 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("error_message", pa.string()),
         pa.field("error_stage", pa.string()),
     ]
-)
-
-# What the pipeline writes: the same, and what extraction found.
-DOCUMENT_SCHEMA = pa.schema(
-    [
-        *SOURCE_SCHEMA,
-        pa.field("sentences", pa.list_(SENTENCE_STRUCT), nullable=False),
-        pa.field("mentions", pa.list_(MENTION_STRUCT), nullable=False),
-        pa.field("source_tokens", pa.int32(), nullable=False),  # tokens of the text, once a tag set
-        pa.field("fed_tokens", pa.int32(), nullable=False),  # tokens the model was fed to tag it
-        pa.field("run_id", pa.string(), nullable=False),  # the run that tagged it; a resumed batch has several
-        pa.field("record", pa.int64(), nullable=False),  # place in the batch: input number * 2^32 + number in the input
-    ],
-    metadata={"llmner.schema_version": SCHEMA_VERSION},
 )
 
 
@@ -93,25 +77,27 @@ def document_key(source: str, source_id: str, version: int) -> int:
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big", signed=True)
 
 
+def document_row(document: Document) -> Row:
+    """A document as read, as a row of ``SOURCE_SCHEMA``."""
+    error = document.error
+    return {
+        "doc_key": document.key,
+        "source": document.source,
+        "source_id": document.source_id,
+        "version": document.version,
+        "source_file": document.source_file,
+        "lang": document.lang,
+        "year": document.year,
+        "title": document.title,
+        "text": document.text,
+        "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
+        "status": "rejected" if error else "read",
+        "error_class": type(error).__name__ if error else None,
+        "error_message": str(error) if error else None,
+        "error_stage": "read" if error else None,
+    }
+
+
 def documents_table(documents: Sequence[Document]) -> pa.Table:
     """Rows of ``SOURCE_SCHEMA`` for documents as read."""
-    rows = [
-        {
-            "doc_key": d.key,
-            "source": d.source,
-            "source_id": d.source_id,
-            "version": d.version,
-            "source_file": d.source_file,
-            "lang": d.lang,
-            "year": d.year,
-            "title": d.title,
-            "text": d.text,
-            "text_sha256": hashlib.sha256(d.text.encode()).hexdigest(),
-            "status": "rejected" if d.error else "read",
-            "error_class": type(d.error).__name__ if d.error else None,
-            "error_message": str(d.error) if d.error else None,
-            "error_stage": "read" if d.error else None,
-        }
-        for d in documents
-    ]
-    return pa.Table.from_pylist(rows, schema=SOURCE_SCHEMA)
+    return pa.Table.from_pylist([document_row(d) for d in documents], schema=SOURCE_SCHEMA)

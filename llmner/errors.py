@@ -119,6 +119,12 @@ class JobFailedError(LlmnerError):
     retryable = True
 
 
+class StoppedError(LlmnerError):
+    """A run that was asked to stop, and left a checkpoint to go on from."""
+
+    retryable = True
+
+
 STORAGE_FAILED = "storage failed"  # in every message of StorageError: Ray knows by it what to try again
 
 

@@ -6,7 +6,8 @@ so a tag set has a name, and every mention carries it.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,20 @@ class TagSet:
         for t in self.types:
             if not t.label.strip() or any(c in t.label for c in "[]:：\n\r"):
                 raise ConfigError(f"tag set {self.name}: label {t.label!r} is empty or has a bracket, colon or newline")
+
+    def narrowed(self, names: Collection[str]) -> "TagSet":
+        """Return the tag set with some of its types only, in its order and under its name.
+
+        Args:
+            names: Names of the types to keep, at least one.
+
+        Raises:
+            ConfigError: A name is not one of its types.
+        """
+        if unknown := set(names) - {t.name for t in self.types}:
+            known = ", ".join(t.name for t in self.types)
+            raise ConfigError(f"tag set {self.name} has no type {', '.join(sorted(unknown))}", hint=f"it has {known}")
+        return replace(self, types=tuple(t for t in self.types if t.name in names))
 
     @cached_property
     def digest(self) -> str:

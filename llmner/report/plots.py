@@ -107,6 +107,27 @@ def square_plot(
         return _svg(figure)
 
 
+def curves_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> str:
+    """Named lines through points, the first one drawn strong, as SVG.
+
+    Args:
+        curves: The points of each line, in the order of x.
+        x: Name of the axis.
+        y: Name of the axis.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(1.6 * _WIDTH, _WIDTH), layout="constrained")
+        axes = figure.add_subplot(xlabel=x, ylabel=y)
+        axes.tick_params(length=0)
+        axes.grid(color=LINE, lw=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        for i, (name, points) in enumerate(curves.items()):
+            style: dict[str, Any] = {"color": ACCENT, "lw": 2.5, "zorder": 4} if i == 0 else {"lw": 1.2}
+            axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", ms=3.5, label=name, **style)
+        _legend(figure)
+        return _svg(figure)
+
+
 def _axes(names: Sequence[str]) -> tuple[Figure, Axes]:
     """A figure with a named row for each name, from top to bottom."""
     figure = Figure(figsize=(_WIDTH, _ROW * len(names) + 0.75), layout="constrained")

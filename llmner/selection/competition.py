@@ -4,6 +4,7 @@ Invariant: winning does not depend on the threshold, so a threshold can be moved
 stored scores; of the candidates kept no two are rivals.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,17 @@ class Rules:
         """Which candidates of one text stay."""
         threshold = self.thresholds.get(tag_set, self.threshold)
         return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
+
+    def parts(self) -> dict[str, str]:
+        """Return the rules as readable parts of a fingerprint."""
+        thresholds = [f"{self.threshold:.6g}", *(f"{k} {t:.6g}" for k, t in sorted(self.thresholds.items()))]
+        nesting = {k: list(v) for k, v in sorted(self.nesting.items())}
+        return {"threshold": ", ".join(thresholds), "nesting": json.dumps(nesting)}
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, str], *, threshold: float) -> "Rules":
+        """Return the rules that a fingerprint tells, with another threshold for all tag sets."""
+        return cls(threshold, {}, {k: tuple(v) for k, v in json.loads(parts["nesting"]).items()})
 
 
 def kept(

@@ -7,7 +7,7 @@ work the next time.
 
 from collections.abc import Iterator
 
-from llmner.documents import Document
+from llmner.documents import FILE_SOURCE, Document
 from llmner.errors import LlmnerError
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.files import SourceFile, open_file, read_chunks, verify_checksum
@@ -15,8 +15,6 @@ from llmner.sources.jsonl import read_jsonl
 from llmner.sources.parquet import read_parquet
 from llmner.sources.pubmed import read_pubmed
 from llmner.sources.texts import MAX_TEXT
-
-FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
 
 def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: int = MAX_TEXT) -> Iterator[Document]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from llmner import models
 from llmner.evaluation.evaluate import evaluate
-from llmner.tagset import load_tag_set
 from llmner.training.development import read_development
 from llmner.training.distributed import run
 from llmner.training.generator import train
@@ -67,7 +66,7 @@ def run_variants(variants: Mapping[str, GeneratorTraining]) -> dict[str, dict[st
 def measure_adapter(adapter: str, settings: GeneratorTraining) -> dict[str, Any]:
     """Strict scores of an adapter on its run's development sentences, with intervals, by corpus."""
     engine = models.load_engine(settings.model, adapter=adapter)
-    corpora = read_development(settings, {c.tag_set: load_tag_set(c.tag_set) for c in settings.corpora})
+    corpora = read_development(settings)
     return {
         c.name: {
             "left_out": not c.decides,

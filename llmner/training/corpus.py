@@ -26,7 +26,7 @@ class Batchable(Protocol):
 
     @property
     def tag_set(self) -> str:
-        """Name of its tag set."""
+        """What it is asked for: the same for examples that may share a batch."""
         ...
 
     @property
@@ -40,7 +40,7 @@ class Example:
     """A sentence ready for training. All arrays are of int32.
 
     Attributes:
-        tag_set: Name of its tag set.
+        tag_set: Digest of the tag set, or the part of one, that it is asked for.
         tokens: What follows the prompt's prefix, up to and with the end token, which is never fed.
         answer: Index of the answer's first token; what stands before it is the prompt.
         places: For each place where the grammar leaves a choice the token after which to choose, an index into
@@ -111,7 +111,7 @@ def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: 
     """The training example of a sentence: its tokens, and the decisions in its tagged text.
 
     Args:
-        tag_set: Name of its tag set.
+        tag_set: Digest of the tag set, or the part of one, that it is asked for.
         prompt: The prompt's tokens after its prefix.
         target: The tokens of the tagged text.
         cursor: At the beginning of that; it walks to the end.

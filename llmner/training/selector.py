@@ -83,12 +83,13 @@ def train(
     development = Development(settings, model, tokenizer, form, material)
     fit(
         SelectorLoss(model, settings.contrastive),
-        run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
+        run_batches(settings, corpora, weights, batch),
         arguments,
         ship=partial(_ship, model, form, development),
         resume=resume,
         measure=development,
         patience=settings.patience,
+        average=settings.average,
         callbacks=callbacks,
     )
 

@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner.config import JobConfig
-from llmner.extraction.monitor import Progress
-from llmner.extraction.pipeline import extract
+from llmner.extraction.counts import Progress
+from llmner.extraction.models import Loadable
+from llmner.extraction.run import extract
 from llmner.mentions import Mention
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 
@@ -119,14 +120,15 @@ def _run(workers: int, service: float, documents: int) -> list[dict[str, float]]
             inputs=(str(folder / "in"),),
             output=str(folder / "out"),
             tag_sets={"en": ("bc5cdr",)},
-            tag={"actors": (workers, workers), "documents": BATCH},
+            tag={"actors": (workers, workers), "rows_per_call": BATCH},
         )
         logical = workers + 8  # sleeping workers take no core; the other stages have eight slots
         ray.init(
             address="local", num_cpus=logical, object_store_memory=1 << 30, include_dashboard=False, log_to_driver=False
         )
         samples = Samples()
-        extract(config, partial(ScriptedEngine, service), ScriptedEngine.fingerprint, on_progress=samples)
+        generator = Loadable(partial(ScriptedEngine, service), ScriptedEngine.fingerprint)
+        extract(config, generator=generator, on_progress=samples)
         return samples.rows
 
 

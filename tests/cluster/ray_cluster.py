@@ -35,7 +35,7 @@ class RayCluster:
         self._network = network
         home = folder / "home"
         home.mkdir()
-        self._environment = {"HOME": str(home), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/extraction'}", **QUICK}
+        self._environment = {"HOME": str(home), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **QUICK}
         self._environment |= {
             "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
             "RAY_AUTH_MODE": "token" if token else "disabled",

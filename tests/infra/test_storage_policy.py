@@ -73,9 +73,9 @@ def test_the_policy_is_what_a_run_needs(server: str, tmp_path: Path) -> None:
 
     keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": server, "AWS_REGION": "us-east-1"}
-    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests/extraction'}", "RAY_AUTH_MODE": "disabled"}
+    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "RAY_AUTH_MODE": "disabled"}
     job = {"inputs": [f"s3://{BUCKET}/input/"], "output": f"s3://{BUCKET}/entities/pubmed", "documents_per_file": 10}
-    program = [sys.executable, str(ROOT / "tests/extraction/capital_words.py"), json.dumps(job), "0"]
+    program = [sys.executable, str(ROOT / "tests/capital_words.py"), json.dumps(job), "0"]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 

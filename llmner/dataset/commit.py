@@ -1,15 +1,13 @@
-"""From files that a run has left to a committed batch: recover, count, resolve repeated keys, write the manifest.
+"""From the files that a run has left to a committed batch: recover, count, publish, commit.
 
 Invariant: a file of documents counts when Ray's checkpoint has an entry of the same name, which Ray makes after
-the file; every record read is in exactly one such file, or there is no manifest. Of several records with one key
+the file; every record read is in exactly one such file, or nothing is committed. Of several records with one key
 the last in reading order stays, whatever order they were processed in.
 """
 
 import hashlib
 import io
-import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,27 +17,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmner import storage
-from llmner.documents import DOCUMENT_SCHEMA
+from llmner.dataset import manifest as manifests
+from llmner.dataset.files import ForEach, count_rows, read_table, write_table
+from llmner.dataset.layout import BatchLayout, Layout
+from llmner.dataset.manifest import Draft, File, Input, Manifest
+from llmner.dataset.publish import missing, publish
+from llmner.dataset.schema import DOCUMENT_SCHEMA, RECORD_BITS, STATUSES
+from llmner.documents import FILE_SOURCE
 from llmner.errors import CountMismatchError
-from llmner.extraction.dataset import File, Input
-from llmner.sources import FILE_SOURCE
 
-logger = logging.getLogger(__name__)
-
-STATUSES = ("ok", "empty", "rejected", "failed")
-RECORD_BITS = 32  # record = input number << RECORD_BITS | number of the record in the input
 _PENDING = ".pending.parquet"
-_THREADS = 4
 
 
-def recover(documents: str, checkpoint: str) -> int:
+def recover(documents: str, checkpoint: str, for_each: ForEach) -> int:
     """Bring files and checkpoint entries into agreement after a run that was cut off at any moment.
 
     Files without an entry, and entries without a file, are deleted: their documents are done again.
 
     Args:
-        documents: URL of the folder of documents.
-        checkpoint: URL of Ray's checkpoint.
+        documents: Folder of the documents.
+        checkpoint: Folder of Ray's checkpoint.
+        for_each: Goes over the files.
 
     Returns:
         Rows that are done.
@@ -53,8 +51,7 @@ def recover(documents: str, checkpoint: str) -> int:
     for entry, name in files.items():
         if entry not in done:
             storage.remove(storage.join(documents, name))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(partial(_rows, checkpoint), [f"{entry}.parquet" for entry in done & files.keys()]))
+    return sum(for_each(count_rows, [storage.join(checkpoint, f"{e}.parquet") for e in sorted(done & files.keys())]))
 
 
 @dataclass
@@ -71,39 +68,40 @@ class _Content:
 
 @dataclass(frozen=True)
 class Counted:
-    """The files of a batch and what is in them; see ``Manifest`` for ``counts``."""
+    """The files of a batch and what is in them; see ``Draft`` for ``counts``."""
 
     files: list[File]
     inputs: list[Input]
     counts: dict[str, int]
 
 
-def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int) -> Counted:
-    """Count what a finished run wrote, and leave one row a document key.
+def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int, for_each: ForEach) -> Counted:
+    """Count what a finished run wrote, and leave one row for each document key.
 
     Args:
-        documents: URL of the folder of documents.
-        checkpoint: URL of Ray's checkpoint.
+        documents: Folder of the documents.
+        checkpoint: Folder of Ray's checkpoint.
         inputs: The batch's inputs in the order of their numbers.
         records: Records that were read from them.
+        for_each: Goes over the files.
 
     Raises:
         CountMismatchError: Records read and rows written are not the same.
     """
-    recover(documents, checkpoint)
+    recover(documents, checkpoint, for_each)
     names = storage.list_names(documents, ".parquet")
-    with ThreadPoolExecutor(_THREADS) as pool:
-        contents = list(pool.map(partial(_content, documents), names))
-        found = _concatenate([c.record for c in contents])
-        distinct = len(np.unique(found))
-        if distinct != records:
-            raise CountMismatchError(
-                f"{records} records were read and {distinct} of them written to {documents}",
-                hint="nothing is committed; run the same command again",
-            )
-        broken = {number: error for c in contents for number, error in c.broken.items()}
-        keep = _last_of_each_key(contents)
-        contents = list(pool.map(partial(_kept, documents), contents, keep))
+    contents = for_each(partial(_content, documents), names)
+    distinct = len(np.unique(_concatenate([c.record for c in contents])))
+    if distinct != records:
+        raise CountMismatchError(
+            f"{records} records were read and {distinct} of them written to {documents}",
+            hint="nothing is committed; run the same command again",
+        )
+    broken = {number: error for c in contents for number, error in c.broken.items()}
+    keep = _last_of_each_key(contents)
+    changed = [(c.file.name, k) for c, k in zip(contents, keep, strict=True) if not k.all()]
+    rewritten = iter(for_each(partial(_rewrite, documents), changed))
+    contents = [c if k.all() else next(rewritten) for c, k in zip(contents, keep, strict=True)]
     contents = [c for c in contents if c.file.rows]
     status, record = _concatenate([c.status for c in contents]), _concatenate([c.record for c in contents])
     counts = {name: int((status == i).sum()) for i, name in enumerate(STATUSES)}
@@ -118,6 +116,28 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         for n, i in enumerate(inputs)
     ]
     return Counted([c.file for c in contents], counted, counts)
+
+
+def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
+    """Publish and commit a batch; readers of the commit find the flat mentions in their place.
+
+    Raises:
+        DatasetError: The batch is committed already.
+    """
+    batch = layout.batch(draft.batch)
+    publish(batch.documents, batch.mentions, draft.names, for_each)
+    manifest = manifests.commit(layout, draft)
+    settle(batch, manifest, for_each)
+    return manifest
+
+
+def settle(batch: BatchLayout, manifest: Manifest, for_each: ForEach) -> None:
+    """Leave of a committed batch what its manifest lists; doing it again changes nothing."""
+    publish(batch.documents, batch.mentions, missing(batch.mentions, manifest.names), for_each)
+    for folder in (batch.documents, batch.mentions):
+        for name in set(storage.list_names(folder)) - set(manifest.names):
+            storage.remove(storage.join(folder, name))
+    storage.remove(batch.checkpoints)
 
 
 def _content(documents: str, name: str) -> _Content:
@@ -138,7 +158,7 @@ def _content(documents: str, name: str) -> _Content:
 
 
 def _last_of_each_key(contents: Sequence[_Content]) -> list[np.ndarray]:
-    """For each file which rows stay: of the rows with one key the last in reading order.
+    """Return for each file which rows stay: of the rows with one key the last in reading order.
 
     A record that was rejected never takes the place of one that was not.
     """
@@ -146,30 +166,20 @@ def _last_of_each_key(contents: Sequence[_Content]) -> list[np.ndarray]:
     order = np.lexsort((record, status != STATUSES.index("rejected"), key))
     keep = np.ones(len(key), bool)
     keep[order[:-1][key[order][:-1] == key[order][1:]]] = False
-    return np.split(keep, np.cumsum([c.file.rows for c in contents])[:-1])
+    return np.split(keep, np.cumsum([c.file.rows for c in contents]))[: len(contents)]
 
 
-def _kept(documents: str, content: _Content, keep: np.ndarray) -> _Content:
-    """The file without the rows that do not stay, written beside it where that changes it."""
-    if keep.all():
-        return content
-    fs, path = storage.arrow_file_system(storage.join(documents, content.file.name))
-    table = pq.ParquetFile(path, filesystem=fs).read().filter(pa.array(keep)).cast(DOCUMENT_SCHEMA)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    name = f"unique-{content.file.name}"
-    storage.write_whole(storage.join(documents, name), sink.getvalue().to_pybytes())
-    return _content(documents, name)
+def _rewrite(documents: str, name_and_rows: tuple[str, np.ndarray]) -> _Content:
+    """Write the rows that stay of a file into another one beside it."""
+    name, rows = name_and_rows
+    table = read_table(storage.join(documents, name)).filter(pa.array(rows)).cast(DOCUMENT_SCHEMA)
+    write_table(storage.join(documents, f"unique-{name}"), table)
+    return _content(documents, f"unique-{name}")
 
 
 def _entry(name: str) -> str:
-    """Name of the checkpoint entry of a file of documents: Ray adds a part number, ``-0``, to the file's name."""
+    """Return the name of a file's checkpoint entry: Ray adds a part number, ``-0``, to the file's name."""
     return name.removesuffix(".parquet").rpartition("-")[0]
-
-
-def _rows(checkpoint: str, name: str) -> int:
-    fs, path = storage.arrow_file_system(storage.join(checkpoint, name))
-    return pq.ParquetFile(path, filesystem=fs).metadata.num_rows
 
 
 def _concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from llmner.extraction.monitor import Progress
+from llmner.extraction.counts import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Rates:
 
 @contextmanager
 def shown(console: Console) -> Iterator[Callable[[Progress], None]]:
-    """What to call with progress, so that it is seen on this console."""
+    """Give the function to call with progress, so that it is seen on this console."""
     rates = Rates()
     if not console.is_terminal:
         last = time.monotonic()

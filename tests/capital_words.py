@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from llmner.config import JobConfig
 from llmner.errors import SelectionError, TaggingError
-from llmner.extraction.pipeline import Extracted, extract
-from llmner.extraction.selecting import Selection
+from llmner.extraction.models import Loadable, Selection
+from llmner.extraction.run import Extracted, extract
 from llmner.mentions import Mention
 from llmner.selection.competition import Rules
 from llmner.selection.selector import SelectionRequest, SelectionResult
@@ -123,14 +123,15 @@ def at_work(meeting: Path | None, what: str) -> Iterator[None]:
 
 
 def selection(threshold: float = 0.5, mode: str = "on", seconds: float = 0.0, meeting: Path | None = None) -> Selection:
-    """What a job with this selector selects."""
-    factory = partial(ShortWordsSelector, seconds, meeting)
-    return Selection(factory, ShortWordsSelector.fingerprint, Rules(threshold, {}, {"genia": ()}), mode)
+    """How a job with this selector selects."""
+    selector = Loadable(partial(ShortWordsSelector, seconds, meeting), ShortWordsSelector.fingerprint)
+    return Selection(selector, Rules(threshold, {}, {"genia": ()}), mode)
 
 
 def run(config: JobConfig, seconds: float = 0.0, meeting: Path | None = None, **options: object) -> Extracted:
     """Extract with this engine."""
-    return extract(config, partial(CapitalWordsEngine, seconds, meeting), CapitalWordsEngine.fingerprint, **options)
+    generator = Loadable(partial(CapitalWordsEngine, seconds, meeting), CapitalWordsEngine.fingerprint)
+    return extract(config, generator=generator, **options)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from llmner.errors import BatchLockedError
-from llmner.extraction.lock import BatchLock
+from llmner.dataset.lock import BatchLock
+from llmner.errors import BatchLockedError, DatasetError
 
 HOLD = """
 import sys, time
-from llmner.extraction.lock import BatchLock
+from llmner.dataset.lock import BatchLock
 with BatchLock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -49,13 +49,28 @@ def test_a_killed_holder_on_this_host_is_replaced_at_once(tmp_path: Path) -> Non
 def test_a_silent_holder_elsewhere_is_replaced_when_its_lease_is_over(tmp_path: Path) -> None:
     folder = tmp_path / "lock"
     folder.mkdir()
-    holder = {"owner": "x", "host": "elsewhere", "pid": 1, "born": 0.0, "expires": time.time() + 1.0}
+    holder = {"token": "x", "host": "elsewhere", "pid": 1, "born": 0.0, "expires": time.time() + 1.0}
     (folder / "00000004.lock").write_text(json.dumps(holder))
     with pytest.raises(BatchLockedError, match="elsewhere"), BatchLock(str(folder)):
         pass
     time.sleep(1.1)
     with BatchLock(str(folder)) as lock:
         assert lock.held()
+
+
+def test_who_lost_the_lock_knows_it_though_the_file_has_the_same_name(tmp_path: Path) -> None:
+    with BatchLock(str(tmp_path)) as lock:
+        [file] = tmp_path.glob("*.lock")
+        other = {**json.loads(file.read_text()), "token": "another run"}
+        file.write_text(json.dumps(other))
+        assert not lock.held()
+    assert json.loads(file.read_text()) == other, "a lock that is not ours is not removed"
+
+
+def test_a_file_that_is_no_lock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "00000000.lock").write_text("")
+    with pytest.raises(DatasetError, match=r"00000000\.lock: not a lock"), BatchLock(str(tmp_path)):
+        pass
 
 
 def test_a_lease_is_renewed(tmp_path: Path) -> None:

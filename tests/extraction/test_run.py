@@ -14,10 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from capital_words import StuckEngine, run
+from capital_words import CapitalWordsEngine, StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
+from llmner.dataset.layout import Layout
+from llmner.dataset.lock import BatchLock
+from llmner.dataset.reading import open_dataset
 from llmner.errors import (
     AccessError,
     BatchLockedError,
@@ -27,15 +30,15 @@ from llmner.errors import (
     JobFailedError,
     ModelError,
 )
-from llmner.extraction.dataset import Dataset
-from llmner.extraction.monitor import Progress
-from llmner.extraction.pipeline import MAX_IN_VAIN, extract
+from llmner.extraction.counts import Progress
+from llmner.extraction.models import Loadable
+from llmner.extraction.run import MAX_FRUITLESS, extract
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
 def job(*inputs: Path | str, output: Path | str, **more: object) -> JobConfig:
-    tag = {"documents": 8, "cpus": 1, **more.pop("tag", {})}
+    tag = {"rows_per_call": 8, "cpus": 1, **more.pop("tag", {})}
     values = {"inputs": [str(i) for i in inputs], "output": str(output), "tag": tag, "documents_per_file": 20, **more}
     return JobConfig.model_validate(values)
 
@@ -72,7 +75,7 @@ def test_a_run_leaves_exactly_these_files(corpus: Path, tmp_path: Path) -> None:
     left = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert left == {
         "dataset.json",
-        "batches/one/manifest.json",
+        "commits/00000001.json",
         f"batches/one/documents/{file.name}",
         f"mentions/batch=one/{file.name}",
     }
@@ -105,7 +108,7 @@ def test_batches_add_up_and_names_are_kept_apart(corpus: Path, tmp_path: Path) -
     with pytest.raises(DatasetError, match="inputs were others"):
         run(job(b, output=tmp_path / "out", batch="x"))
     run(job(b, output=tmp_path / "out"))
-    assert len(Dataset(str(tmp_path / "out")).batches()) == 2
+    assert [m.commit for m in open_dataset(str(tmp_path / "out")).manifests] == [1, 2]
     assert len(documents(str(tmp_path / "out"))) == 9
 
 
@@ -165,7 +168,7 @@ def test_a_model_that_is_broken_ends_the_job_and_leaves_no_manifest(corpus: Path
     write_jsonl(corpus / "a.jsonl", ["BROKEN"] * 8)
     with pytest.raises(ModelError, match="out of order"):
         run(job(corpus, output=tmp_path / "out"))
-    assert Dataset(str(tmp_path / "out")).batches() == []
+    assert open_dataset(str(tmp_path / "out")).manifests == ()
     assert not list(tmp_path.rglob("*.lock"))
 
 
@@ -179,7 +182,8 @@ def test_nothing_to_do(corpus: Path, tmp_path: Path) -> None:
 
 def test_two_runs_at_once(corpus: Path, tmp_path: Path) -> None:
     write_jsonl(corpus / "a.jsonl", ["Aspirin"])
-    with Dataset(str(tmp_path / "out")).batch("b").lock(), pytest.raises(BatchLockedError, match="another run"):
+    locks = Layout.at(str(tmp_path / "out")).batch("b").locks
+    with BatchLock(locks), pytest.raises(BatchLockedError, match="another run"):
         run(job(corpus, output=tmp_path / "out", batch="b"))
     run(job(corpus, output=tmp_path / "out", batch="b"))
 
@@ -284,8 +288,8 @@ def test_storage_that_goes_on_failing_ends_the_job_and_says_so(
     with http_server(b"{}", failures=1000) as (url, answers), said:
         run(job(url, output=tmp_path / "out"))
     assert set(answers) == {"failed"}
-    assert caplog.text.count("starting again") == MAX_IN_VAIN
-    assert Dataset(str(tmp_path / "out")).batches() == []
+    assert caplog.text.count("starting again") == MAX_FRUITLESS
+    assert open_dataset(str(tmp_path / "out")).manifests == ()
 
 
 @pytest.mark.slow
@@ -294,9 +298,33 @@ def test_a_run_that_stands_still_starts_again_by_itself(
 ) -> None:
     write_jsonl(corpus / "a.jsonl", [text(i) for i in range(30)])
     config = job(corpus, output=tmp_path / "out", stall_minutes=0.4)
-    result = extract(config, partial(StuckEngine, tmp_path / "mark"), StuckEngine.fingerprint)
+    generator = Loadable(partial(StuckEngine, tmp_path / "mark"), StuckEngine.fingerprint)
+    result = extract(config, generator=generator)
     assert "nothing has come through for 0.4 minutes; starting again" in caplog.text
     assert result.manifest.counts["documents"] == len(documents(str(tmp_path / "out"))) == 30
+
+
+def test_what_storage_refuses_is_blamed_on_its_path(corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"])
+    batch = Layout.at(str(tmp_path / "out")).batch("b")
+    Path(batch.documents).parent.mkdir(parents=True)
+    Path(batch.documents).write_text("a file where the documents should lie")
+    with pytest.raises(AccessError, match=r"batches/b/documents"):
+        run(job(corpus, output=tmp_path / "out", batch="b"))
+
+
+class MissingFilesEngine(CapitalWordsEngine):
+    """Its files are not where they should be."""
+
+    def __init__(self) -> None:
+        raise FileNotFoundError("weights.safetensors")
+
+
+def test_what_a_model_lacks_is_not_blamed_on_storage(corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"])
+    generator = Loadable(MissingFilesEngine, MissingFilesEngine.fingerprint)
+    with pytest.raises(ModelError, match=r"a model cannot be loaded: weights\.safetensors"):
+        extract(job(corpus, output=tmp_path / "out"), generator=generator)
 
 
 def test_a_missing_input_is_an_error_before_anything_is_written(tmp_path: Path) -> None:

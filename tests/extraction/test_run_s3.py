@@ -9,14 +9,14 @@ from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 from s3fs import S3FileSystem
 
 from llmner.config import JobConfig
-from llmner.errors import AccessError
-from llmner.extraction.dataset import Dataset
+from llmner.dataset.reading import open_dataset
+from llmner.errors import AccessError, DatasetError
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
 def job(inputs: str, output: str, **more: object) -> JobConfig:
-    values = {"inputs": [inputs], "output": output, "tag": {"documents": 8}, "documents_per_file": 10, **more}
+    values = {"inputs": [inputs], "output": output, "tag": {"rows_per_call": 8}, "documents_per_file": 10, **more}
     return JobConfig.model_validate(values)
 
 
@@ -41,7 +41,7 @@ def test_a_job_on_s3_gives_what_it_gives_on_a_disk(bucket: str, corpus: Path, tm
     assert sorted(keys) == sorted(
         [
             "out/dataset.json",
-            f"out/batches/{batch}/manifest.json",
+            "out/commits/00000001.json",
             *(f"out/batches/{batch}/documents/{n}" for n in names),
             *(f"out/mentions/batch={batch}/{n}" for n in names),
         ]
@@ -66,7 +66,8 @@ def test_no_such_bucket(bucket: str, corpus: Path) -> None:
     assert "not-there" not in [b["Name"] for b in boto3.client("s3").list_buckets()["Buckets"]]
     with pytest.raises(AccessError, match="no such bucket"):
         run(job("s3://not-there/in/a.jsonl", f"s3://{bucket}/out"))
-    assert not Dataset(f"s3://{bucket}/out").batches()
+    with pytest.raises(DatasetError, match="no data set here"):
+        open_dataset(f"s3://{bucket}/out")
 
 
 def test_no_credentials(bucket: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
