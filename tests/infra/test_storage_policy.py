@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.moto_api import recorder
 from moto.server import ThreadedMotoServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -26,21 +27,22 @@ UNUSED = {"s3:AbortMultipartUpload"}  # only where an upload fails
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 and IAM server that records what is asked."""
-    monkeypatch.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path / "recording"))
+    monkeypatch.chdir(tmp_path)  # where the recording is kept
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "root")
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
-    control(f"http://{host}:{port}", "reset-auth", b"inf")
+    check_rights(f"http://{host}:{port}", False)
     server.stop()
 
 
-def control(server: str, what: str, body: bytes = b"") -> bytes:
-    request = urllib.request.Request(f"{server}/moto-api/{what}", data=body, headers={"Content-Type": "text/plain"})
-    with urllib.request.urlopen(request) as answer:
-        return answer.read()
+def check_rights(server: str, on: bool) -> None:
+    """Whether the server refuses what no policy allows."""
+    headers = {"Content-Type": "text/plain"}
+    body = b"0" if on else b"inf"
+    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset-auth", data=body, headers=headers)).close()
 
 
 def action(method: str, url: str) -> str:
@@ -67,9 +69,9 @@ def test_the_policy_is_what_a_run_needs(server: str, tmp_path: Path) -> None:
     for i in range(2):
         body = "".join(json.dumps({"id": f"{i}-{n}", "text": "Aspirin against Fever."}) + "\n" for n in range(20))
         s3.put_object(Bucket=BUCKET, Key=f"input/{i}.jsonl", Body=body.encode())
-    control(server, "reset-auth", b"0")
-    control(server, "recorder/reset-recording")
-    control(server, "recorder/start-recording")
+    check_rights(server, True)
+    recorder.reset_recording()
+    recorder.start_recording()
 
     keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": server, "AWS_REGION": "us-east-1"}
@@ -79,8 +81,8 @@ def test_the_policy_is_what_a_run_needs(server: str, tmp_path: Path) -> None:
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
-    control(server, "recorder/stop-recording")
-    requests = [json.loads(line) for line in control(server, "recorder/download-recording").splitlines()]
+    recorder.stop_recording()
+    requests = [json.loads(line) for line in recorder.download_recording().splitlines()]
     used = {action(r["method"], r["url"]) for r in requests}
     given = {a for statement in json.loads(POLICY)["Statement"] for a in statement["Action"]}
     assert used == given - UNUSED
