@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-vllm train-embedded lint infra-check clean
+.PHONY: help install run test test-vllm train-embedded lint infra-check image-check clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make train-embedded  train the embedded model in the background, with the corpora in CORPORA'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make infra-check  the files in infra/, with checkers in $(VENV)-infra; no cloud is needed'
+	@echo 'make image-check  build the container image by buildah, as root'
 	@echo 'make clean    remove what building, testing and running leave; $(VENV) stays'
 
 install: $(INSTALLED)
@@ -63,6 +64,11 @@ lint: $(INSTALLED)
 $(VENV)-infra/.installed: infra/checks/install.sh infra/checks/requirements.txt
 	infra/checks/install.sh $(VENV)-infra
 	touch $@
+
+# Builds the image on a stand-in for its base; takes minutes and gigabytes, and root.
+image-check: $(VENV)-infra/.installed
+	command -v buildah mmdebstrap || apt-get install --yes --no-install-recommends buildah mmdebstrap
+	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_image.py
 
 infra-check: $(INSTALLED) $(VENV)-infra/.installed
 	$(VENV)-infra/bin/python -m infra.checks

@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 S3_PORT = 5000
 GENERATORS = {"num-gpus": "1"}  # no card is there, and none is asked
 SELECTORS = {"resources": '{"accelerator_type:T4": 1}'}
-# The head misses a node after a second instead of a quarter of a minute.
-QUICK = {
-    "RAY_health_check_initial_delay_ms": "2000",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "3000",
-    "RAY_health_check_failure_threshold": "4",
+# A lost node is missed after some seconds, and a busy one is not.
+PATIENCE = {
+    "RAY_health_check_initial_delay_ms": "5000",
+    "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "10000",
+    "RAY_health_check_failure_threshold": "5",
 }
 
 
@@ -35,7 +35,7 @@ class RayCluster:
         self._network = network
         home = folder / "home"
         home.mkdir()
-        self._environment = {"HOME": str(home), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **QUICK}
+        self._environment = {"HOME": str(home), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **PATIENCE}
         self._environment |= {
             "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
             "RAY_AUTH_MODE": "token" if token else "disabled",

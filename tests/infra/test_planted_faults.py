@@ -170,7 +170,7 @@ FAULTS = [
     ("cloud", "cloud/policy.json", '["s3:ListBucket"]', '["s3:*"]', "more than is needed"),
     ("cloud", "cloud/policy.json", '["arn:aws:s3:::${bucket}"]', '["arn:aws:s3:::${bucket}/*"]', "RESOURCE_MISMATCH"),
     ("schedule", "schedule/crontab", "15 2 * * *", "15 26 * * *", "bad hour"),
-    ("schedule", "schedule/llmner.service", "NoNewPrivileges=", "NoNewPrivilege=", "Unknown key name 'NoNewPrivilege'"),
+    ("schedule", "schedule/llmner.service", "NoNewPrivileges=", "NoNewPrivilege=", "Unknown key 'NoNewPrivilege'"),
     ("schedule", "schedule/llmner.service", "ExecStart=/bin/bash", "ExecStart=/bin/bosh", "bosh"),
     ("schedule", "schedule/llmner.timer", "02:15:00 UTC", "02:75:00 UTC", "OnCalendar"),
     (
