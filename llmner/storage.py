@@ -11,6 +11,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import fsspec
 import pyarrow.fs
@@ -147,3 +148,13 @@ def remove(url: str) -> None:
         fs.rm(path, recursive=True)
     except FileNotFoundError:
         return
+
+
+@contextmanager
+def write_stream(url: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing in pieces; its folder is made where there is none."""
+    fs, path = file_system(url)
+    with access(url):
+        fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        with fs.open(path, "wb") as stream:
+            yield stream

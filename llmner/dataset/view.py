@@ -83,18 +83,18 @@ def open_view(uri: str, commit: int | None = None) -> View:
 
 
 @contextmanager
-def database(*views: View, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(*uris: str, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database for the time of a computation; what does not fit in memory goes to temporary files.
 
     Args:
-        views: The views that will be read in it.
+        uris: What will be read and written in it.
         memory: Most that DuckDB may hold, e.g. ``4GB``.
     """
     with TemporaryDirectory(prefix="llmner-") as folder:
         config = {"memory_limit": memory, "temp_directory": str(Path(folder) / "spilled")}
         with duckdb.connect(str(Path(folder) / "work.duckdb"), config=config) as connection:
-            for view in views:
-                fs, _ = storage.file_system(view.uri)
+            for uri in uris:
+                fs, _ = storage.file_system(uri)
                 protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
                 if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
                     connection.register_filesystem(fs)

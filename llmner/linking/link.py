@@ -69,7 +69,7 @@ def link(
     result = Linked(links.digest)
     if missing:
         links.describe([{"path": lexicon.path, "sha256": lexicon.digest} for lexicon in opened])
-        with database(view, memory=memory) as connection:
+        with database(view.uri, memory=memory) as connection:
             matcher = Matcher(opened, connection)
             for start in range(0, len(missing), _FILES):
                 _link_files(missing[start : start + _FILES], matcher, connection, links, result)
