@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from llmner.commands import export, graph, lexicon
+from llmner.commands.link import link
 from llmner.config import load_config, tag_sets_by_language
 from llmner.errors import ConfigError, LlmnerError
 
@@ -25,6 +27,10 @@ _QUIET_RAY = {
 }
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(export.app, name="export")
+app.add_typer(graph.app, name="graph")
+app.command()(link)
 
 
 @app.callback()

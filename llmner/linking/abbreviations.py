@@ -1,10 +1,12 @@
 """Abbreviations that a document defines itself: "long form (SF)", by the rule of Schwartz and Hearst (2003).
 
-Invariant: pure; a long form is a stretch of the text before its bracket. Full-width brackets count as brackets,
-character for character, and a Chinese long form is what stands between the last mark or particle and its bracket.
+Invariant: pure; a long form is a stretch of the text right before the bracket. Full-width brackets count as brackets,
+character for character. Chinese has no spaces and its long forms none of the short one's letters: there the long form is
+the longest mention that ends at the bracket.
 """
 
 import re
+from collections.abc import Iterable
 
 _FOLD = str.maketrans("（）［］【】，；：", "()()()" + ",;:", "")
 _BRACKET = re.compile(r"\(([^()]{2,80})\)")
@@ -12,20 +14,22 @@ _SHORT = re.compile(r"(?=[^A-Za-z]{0,9}[A-Za-z])[^\W_][\w/.+-]{1,9}(?: [\w/.+-]{
 _CUT = re.compile(r"[,;]")
 _SENTENCE_END = re.compile(r"[.!?;:]\s|[。！？；\n]")
 _CJK = re.compile(r"[\u3400-\u9fff]")
-# What ends where a Chinese name begins: marks, and particles or verbs that commonly stand before a name.
-_BEFORE_CHINESE = re.compile(r"[^\w\u3400-\u9fffⅠ-Ⅻα-ω·-]|[的与和及或了在对为用予行将是由经以被]")
 
 
-def abbreviations(text: str) -> dict[str, str]:
+def abbreviations(text: str, spans: Iterable[tuple[int, int]] = ()) -> dict[str, str]:
     """Find the abbreviations that a text defines.
 
     Args:
         text: A document.
+        spans: Its mentions.
 
     Returns:
         Long forms by short form, both as they are written; the first definition counts.
     """
     folded = text.translate(_FOLD)
+    starts: dict[int, int] = {}  # of the longest mention by its end
+    for start, end in spans:
+        starts[end] = min(start, starts.get(end, start))
     found: dict[str, str] = {}
     for bracket in _BRACKET.finditer(folded):
         short = _CUT.split(bracket[1])[0].strip()
@@ -36,7 +40,11 @@ def abbreviations(text: str) -> dict[str, str]:
             if word and _SHORT.fullmatch(word[0]) and _long_form(word[0], bracket[1]) == bracket[1]:
                 found.setdefault(word[0], bracket[1])
             continue
-        long = _chinese_long_form(before) if _CJK.match(before[-1:]) else _long_form(short, before)
+        if _CJK.match(before[-1:]):
+            start = starts.get(bracket.start())
+            long = text[start : bracket.start()] if start is not None else None
+        else:
+            long = _long_form(short, before)
         if long is not None:
             found.setdefault(short, long)
     return found
@@ -68,8 +76,3 @@ def _long_form(short: str, before: str) -> str | None:
     long = window[window.rfind(" ", 0, place) + 1 :] if place and window[place - 1] != " " else window[place:]
     too_short = len(long) <= len(short)
     return None if too_short or short in long.split() or long.count("(") != long.count(")") else long
-
-
-def _chinese_long_form(before: str) -> str | None:
-    long = _BEFORE_CHINESE.split(before)[-1]
-    return long if 2 <= len(long) <= 30 else None

@@ -6,7 +6,7 @@ document gives it, where a lexicon has that.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -104,17 +104,20 @@ def _link_files(
 
 def _mentions(file: ViewFile, number: int) -> pa.Table:
     """The mentions of a file, with the number of the file and the long form that the document gives each."""
-    mentions = _read(file.mentions, ["mention_id", "doc_key", "text", "type"])
+    mentions = _read(file.mentions, ["mention_id", "doc_key", "start", "end", "text", "type"])
     documents = _read(file.documents, ["doc_key", "text"])
+    keys, texts = mentions["doc_key"].to_pylist(), mentions["text"].to_pylist()
+    spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for key, start, end in zip(keys, mentions["start"].to_pylist(), mentions["end"].to_pylist(), strict=True):
+        spans[key].append((start, end))
     bracketed = documents.filter(pc.match_substring_regex(documents["text"], "[(（]"))
     defined = {
-        key: found
+        key: abbreviations(text, spans[key])
         for key, text in zip(bracketed["doc_key"].to_pylist(), bracketed["text"].to_pylist(), strict=True)
-        if (found := abbreviations(text))
+        if key in spans
     }
-    keys, texts = mentions["doc_key"].to_pylist(), mentions["text"].to_pylist()
     long_forms = [defined.get(key, {}).get(text) for key, text in zip(keys, texts, strict=True)]
-    columns = {name: mentions[name] for name in mentions.column_names}
+    columns = {name: mentions[name] for name in ("mention_id", "doc_key", "text", "type")}
     columns |= {"long_form": pa.array(long_forms, pa.string()), "file": pa.array([number] * len(texts), pa.int32())}
     return pa.table(columns)
 
