@@ -158,3 +158,9 @@ def write_stream(url: str) -> Iterator[IO[bytes]]:
         fs.makedirs(posixpath.dirname(path), exist_ok=True)
         with fs.open(path, "wb") as stream:
             yield stream
+
+
+def move(url: str, to: str) -> None:
+    """Give a file another name in the same storage; what had that name is replaced."""
+    fs, path = file_system(url)
+    fs.mv(path, file_system(to)[1])

@@ -1,8 +1,8 @@
 """Abbreviations that a document defines itself: "long form (SF)", by the rule of Schwartz and Hearst (2003).
 
 Invariant: pure; a long form is a stretch of the text right before the bracket. Full-width brackets count as brackets,
-character for character. Chinese has no spaces and its long forms none of the short one's letters: there the long form is
-the longest mention that ends at the bracket.
+character for character. Chinese has no spaces, and its long forms none of the short one's letters: there the long form
+is the longest mention that ends at the bracket.
 """
 
 import re

@@ -91,15 +91,20 @@ def write_lexicon(
     """
     counts: Counter[str] = Counter()
     stream = iter(names)
-    file_system, inner = storage.file_system(path)
-    file_system.makedirs(file_system._parent(inner), exist_ok=True)
-    with file_system.open(inner, "wb") as sink, pq.ParquetWriter(sink, LEXICON_SCHEMA, compression="zstd") as writer:
-        while rows := [_row(name, type, version) for name in islice(stream, _ROWS)]:
-            counts.update(row["type"] for row in rows)
-            writer.write_table(pa.Table.from_pylist(rows, schema=LEXICON_SCHEMA))
-    if not counts:
-        file_system.rm(inner)
-        raise InputError(f"{path}: no names were found in the files", hint="check that --from names their format")
+    part = f"{path}.part"
+    try:
+        with (
+            storage.write_stream(part) as sink,
+            pq.ParquetWriter(sink, LEXICON_SCHEMA, compression="zstd") as writer,
+        ):
+            while rows := [_row(name, type, version) for name in islice(stream, _ROWS)]:
+                counts.update(row["type"] for row in rows)
+                writer.write_table(pa.Table.from_pylist(rows, schema=LEXICON_SCHEMA))
+        if not counts:
+            raise InputError(f"{path}: no names were found in the files", hint="check that --from names their format")
+        storage.move(part, path)
+    finally:
+        storage.remove(part)
     return counts
 
 
