@@ -92,7 +92,7 @@ def database(*uris: str, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with TemporaryDirectory(prefix="llmner-") as folder:
         config = {"memory_limit": memory, "temp_directory": str(Path(folder) / "spilled")}
-        with duckdb.connect(str(Path(folder) / "work.duckdb"), config=config) as connection:
+        with duckdb.connect(config=config) as connection:
             for uri in uris:
                 fs, _ = storage.file_system(uri)
                 protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]

@@ -175,7 +175,7 @@ SELECT a.id AS subject, b.id AS object, m.documents, round(m.pmi, 2) AS pmi,
     three_digits(m.log_likelihood) AS log_likelihood, m.sentences, round(m.sentence_pmi, 2) AS sentence_pmi,
     three_digits(m.sentence_log_likelihood) AS sentence_log_likelihood
 FROM measured m JOIN {graph}.concepts a ON a.number = m.a JOIN {graph}.concepts b ON b.number = m.b
-WHERE m.log_likelihood >= {cutoffs.log_likelihood}
+WHERE m.log_likelihood >= '{cutoffs.log_likelihood}'::DOUBLE
 """
 
 # The concept of the smallest span that encloses another one.
