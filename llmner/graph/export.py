@@ -55,8 +55,9 @@ def export(
     uri: str,
     out: str,
     *,
-    since: int | None = None,
     cutoffs: Cutoffs,
+    commit: int | None = None,
+    since: int | None = None,
     parquet: bool = False,
     memory: str = "4GB",
 ) -> Exported:
@@ -66,8 +67,9 @@ def export(
         format: A name of ``WRITERS``.
         uri: The data set.
         out: Folder to write: new, empty, or an export, which is replaced.
-        since: Only what has changed since this commit.
         cutoffs: Which co-occurrences become edges.
+        commit: The commit to export; the newest by default.
+        since: Only what has changed since this commit.
         parquet: For Neo4j: Parquet instead of CSV.
         memory: Most that DuckDB may hold.
 
@@ -79,7 +81,7 @@ def export(
         raise ConfigError(f"{format}: --since is not possible", hint=f"it is for {', '.join(_DIFFERENCES)}")
     out = storage.absolute_url(out)
     write = partial(write_neo4j, parquet=parquet) if format == "neo4j" else WRITERS[format]
-    with open_rows(uri, out, cutoffs, since=since, memory=memory) as rows:
+    with open_rows(uri, out, cutoffs, commit=commit, since=since, memory=memory) as rows:
         description = {"format": format, "dataset": rows.view.uri, "commit": rows.view.commit, "since": since}
         description |= {"links": rows.links, "cutoffs": vars(cutoffs), "finished": False}
         _prepare(out, description)
