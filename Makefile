@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 
 help:
 	@echo 'make install  the environment in $(VENV)'
-	@echo 'make run      extract the entities of the sample documents into out/sample'
+	@echo 'make run      extract the entities of the sample documents into out/sample, and their graph'
 	@echo 'make test     all tests that need no vLLM'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
 	@echo 'make lint     ruff and mypy'
@@ -28,6 +28,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 run: $(INSTALLED)
 	$(BIN)/llmner extract --config configs/jobs/sample.yaml
+	$(BIN)/llmner lexicon build --from tsv configs/samples/lexicon.tsv out/lexicon.parquet
+	$(BIN)/llmner link out/sample --lexicon out/lexicon.parquet
+	$(BIN)/llmner export neo4j out/sample out/graph --min-documents 1
 
 test: $(INSTALLED)
 	$(BIN)/pytest -m 'not vllm'

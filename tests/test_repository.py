@@ -14,6 +14,11 @@ HEAVY = ("torch", "ray", "transformers", "vllm")
 
 LIGHT_MODULES = [
     "llmner",
+    "llmner.commands.export",
+    "llmner.commands.graph",
+    "llmner.commands.lexicon",
+    "llmner.commands.link",
+    "llmner.concepts",
     "llmner.conversion.convert",
     "llmner.documents",
     "llmner.errors",
@@ -21,6 +26,10 @@ LIGHT_MODULES = [
     "llmner.evaluation.figures",
     "llmner.evaluation.mistakes",
     "llmner.evaluation.scoring",
+    "llmner.graph.check",
+    "llmner.graph.ladybug",
+    "llmner.linking.link",
+    "llmner.linking.readers",
     "llmner.mentions",
     "llmner.segmentation",
     "llmner.selection.calibration",

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from llmner.commands.outcome import errors_shown
 
+_MOST = 10
+
 
 def link(
     dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")],
@@ -34,6 +36,11 @@ def link(
     table.columns[2].justify = "right"
     for (step, source), count in sorted(linked.steps.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(step, source, f"{count:,}")
+    console.print(table)
+    table = Table("concept", "name", "mentions", title="Most mentioned")
+    table.columns[2].justify = "right"
+    for (id, name), count in linked.concepts.most_common(_MOST):
+        table.add_row(id, name, f"{count:,}")
     console.print(table)
     share = f" ({linked.linked / linked.mentions:.0%})" if linked.mentions else ""
     console.print(

@@ -36,6 +36,7 @@ class Linked:
         linked: Mentions with one candidate or more.
         ambiguous: Mentions with more than one.
         steps: Linked mentions by step and source.
+        concepts: Linked mentions by identifier and name of their first candidate.
     """
 
     digest: str
@@ -44,6 +45,7 @@ class Linked:
     linked: int = 0
     ambiguous: int = 0
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
+    concepts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def link(
@@ -100,6 +102,7 @@ def _link_files(
     result.linked += first.num_rows
     result.ambiguous += pc.sum(pc.greater(first["candidates"], 1)).as_py() or 0
     result.steps.update(zip(first["step"].to_pylist(), first["source"].to_pylist(), strict=True))
+    result.concepts.update(zip(first["concept_id"].to_pylist(), first["concept_name"].to_pylist(), strict=True))
 
 
 def _mentions(file: ViewFile, number: int) -> pa.Table:
