@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from llmner.commands import export, graph, lexicon
+from llmner.commands.link import link
 from llmner.commands.outcome import errors_shown
 from llmner.config import NumberType, load_config, tag_sets_by_language
 
@@ -21,6 +23,10 @@ _QUIET_RAY = {
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 train = typer.Typer(no_args_is_help=True, help="Train adapters and selectors.")
 app.add_typer(train, name="train")
+app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(export.app, name="export")
+app.add_typer(graph.app, name="graph")
+app.command()(link)
 
 Model = Annotated[str, typer.Option(help="Named model or its YAML file, Hugging Face id or path.")]
 Adapter = Annotated[str | None, typer.Option(help="Adapter: folder or Hugging Face id.")]

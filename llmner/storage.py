@@ -11,6 +11,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import fsspec
 import pyarrow.fs
@@ -160,3 +161,20 @@ def remove(uri: str) -> None:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
             return
+
+
+@contextmanager
+def write_stream(uri: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing in pieces; its folder is made where there is none."""
+    with access(uri):
+        fs, path = file_system(uri)
+        fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        with fs.open(path, "wb") as stream:
+            yield stream
+
+
+def move(uri: str, to: str) -> None:
+    """Give a file another name in the same storage; what had that name is replaced."""
+    with access(uri):
+        fs, path = file_system(uri)
+        fs.mv(path, file_system(to)[1])
