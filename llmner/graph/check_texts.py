@@ -60,7 +60,7 @@ def _annotation(passage: etree._Element, annotation: etree._Element) -> Row:
     text, offset = passage.findtext("text") or "", int(passage.findtext("offset") or 0)
     infons = {infon.get("key"): infon.text or "" for infon in annotation.iterchildren("infon")}
     string, location = annotation.findtext("text") or "", annotation.find("location")
-    line = int(annotation.sourceline or 0)
+    line = cast("int | None", annotation.sourceline) or 0  # the stubs leave its type open
     if location is None or "type" not in infons:
         return Row(_BIOC, line, (f"annotation {annotation.get('id')} has no location or no type",))
     start = int(location.get("offset", -1)) - offset
