@@ -1,6 +1,7 @@
 """Reading exported texts with their mentions, as PubTator and BioC: each mention must be where it says."""
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from lxml import etree
 
