@@ -104,6 +104,10 @@ def evaluate(
     ] = None,
     dtype: NumberTypeOption = "auto",
     limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(help="For each --data which of its types is which of the tag set's: A=B,C. Others do not count."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
     html: Annotated[Path | None, typer.Option(help="File to write the figures to as a page.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to write the figures into.")] = None,
@@ -122,6 +126,7 @@ def evaluate(
             generator=generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype),
             selector=selector_spec(selector, dtype=dtype) if selector else None,
             limit=limit,
+            types=types or (),
         )
 
 

@@ -29,11 +29,20 @@ def run_convert(inputs: Sequence[str], format: str, output: Path | None, types: 
     Raises:
         LlmnerError: The corpus cannot be converted as asked.
     """
-    names = None if types is None else dict(_renamed(name) for name in types.split(","))
+    names = None if types is None else parsed_types(types)
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
         account = convert(inputs, format, stream, types=names)
     console.print(_table(account))
     return EXIT_INCOMPLETE if account.broken or account.wrong else 0
+
+
+def parsed_types(types: str) -> dict[str, str]:
+    """Return our name of each type of a corpus, from ``A=B,C``.
+
+    Raises:
+        ConfigError: A part names no type.
+    """
+    return dict(_renamed(name) for name in types.split(","))
 
 
 def _renamed(name: str) -> tuple[str, str]:

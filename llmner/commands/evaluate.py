@@ -6,7 +6,7 @@ Invariant: what is wrong with corpora or outputs is told before a model is loade
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.commands.convert import parsed_types
 from llmner.errors import ConfigError
 from llmner.evaluation.card import figures_section, with_section
 from llmner.evaluation.evaluate import Evaluation, evaluate
@@ -70,6 +71,7 @@ def run_evaluation(
     generator: GeneratorSpec,
     selector: SelectorSpec | None = None,
     limit: int | None = None,
+    types: Sequence[str] = (),
 ) -> None:
     """Measure a model on corpora, and show and write the figures.
 
@@ -81,6 +83,8 @@ def run_evaluation(
         generator: The generator.
         selector: A selector to measure the generator with, as well as alone.
         limit: Sentences to measure of each corpus at most, drawn at random, the same ones each time.
+        types: For each corpus which of its types counts as which of the tag set's, as ``A=B,C``; empty where the
+            corpus is annotated with the tag set.
 
     Raises:
         LlmnerError: A corpus, a tag set, an output or the model cannot be used.
@@ -90,12 +94,22 @@ def run_evaluation(
             f"{len(data)} files of annotated sentences and {len(tag_sets)} tag sets",
             hint="give each --data its --tag-set",
         )
+    if types and len(types) != len(data):
+        raise ConfigError(
+            f"{len(data)} files of annotated sentences and {len(types)} maps of types",
+            hint="give each --data its --types, empty where there is nothing to map",
+        )
     outputs.check()
-    corpora = [_corpus(path, load_tag_set(name), limit) for path, name in zip(data, tag_sets, strict=True)]
+    maps = [parsed_types(given) if given else None for given in types] or [None] * len(data)
+    corpora = [
+        _corpus(path, load_tag_set(name), mapped, limit)
+        for path, name, mapped in zip(data, tag_sets, maps, strict=True)
+    ]
     engine = load_engine(generator)
     evaluations = []
-    for name, sentences, tag_set in corpora:
-        evaluations.append(evaluate(engine, sentences, tag_set, corpus=name))
+    for (name, sentences, tag_set), mapped in zip(corpora, maps, strict=True):
+        counted = None if mapped is None else set(mapped.values())
+        evaluations.append(evaluate(engine, sentences, tag_set, corpus=name, types=counted))
         console.print(table(evaluations[-1]))
     measured = generator.fingerprint()
     if selector is not None:
@@ -109,9 +123,15 @@ def run_evaluation(
     _write(outputs, evaluations, measured, date.today())
 
 
-def _corpus(path: Path, tag_set: TagSet, limit: int | None) -> tuple[str, list[AnnotatedSentence], TagSet]:
+def _corpus(
+    path: Path, tag_set: TagSet, types: Mapping[str, str] | None, limit: int | None
+) -> tuple[str, list[AnnotatedSentence], TagSet]:
     """Return name, sentences and tag set of a corpus."""
-    sentences = read_annotations(path, types=[t.name for t in tag_set.types])
+    if types is None:
+        sentences = read_annotations(path, types=[t.name for t in tag_set.types])
+    else:
+        tag_set.narrowed(types.values())  # tells names that are not in it
+        sentences = [s.mapped(types) for s in read_annotations(path)]
     if not sentences:
         raise ConfigError(f"{path}: no sentences to measure on")
     name = f"{path.absolute().parent.name} {path.stem}"

@@ -5,8 +5,8 @@ Invariant: every sentence counts; one the engine failed on counts with no mentio
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class Evaluation:
 
     Attributes:
         corpus: Name of the corpus.
-        tag_set: The types it is annotated with.
+        tag_set: The types that count.
         sentences: Its sentences, with their gold mentions.
         results: What the engine made of them, in the same order.
         seconds: Time for all of them together.
@@ -106,15 +106,22 @@ class Evaluation:
 
 
 def evaluate(
-    engine: Engine, sentences: Sequence[AnnotatedSentence], tag_set: TagSet, *, corpus: str | None = None
+    engine: Engine,
+    sentences: Sequence[AnnotatedSentence],
+    tag_set: TagSet,
+    *,
+    corpus: str | None = None,
+    types: Collection[str] | None = None,
 ) -> Evaluation:
     """Tag sentences, to compare them with their gold mentions.
 
     Args:
         engine: What to measure.
         sentences: At least one.
-        tag_set: The types the sentences are annotated with.
+        tag_set: The types to ask for.
         corpus: Name of the corpus; by default the tag set's.
+        types: Those of the types that the sentences are annotated with; what is found of others does not count. By
+            default all of them.
     """
     corpus = corpus or tag_set.name
     requests = [TaggingRequest(s.text, tag_set) for s in sentences]
@@ -123,6 +130,9 @@ def evaluate(
     for first in range(0, len(requests), _REPORTED):
         results += engine.tag(requests[first : first + _REPORTED])
         logger.info("%s: %d of %d sentences tagged", corpus, len(results), len(requests))
+    if types is not None:
+        tag_set = tag_set.narrowed(types)
+        results = [replace(r, mentions=tuple(m for m in r.mentions if m.type in types)) for r in results]
     return Evaluation(corpus, tag_set, tuple(sentences), tuple(results), time.perf_counter() - started)
 
 

@@ -25,9 +25,9 @@ def test_a_file_becomes_sentences_that_training_reads(tmp_path: Path) -> None:
     assert (code, printed) == (0, "")
     assert "1 documents, 3 sentences" in account
     assert read_annotations(output, types=["Disease", "Chemical"]) == [
-        AnnotatedSentence("Gout hurts.", (Mention(0, 4, "Disease"),)),
-        AnnotatedSentence("Rest helps.", ()),
-        AnnotatedSentence("Colchicine, too.", (Mention(0, 10, "Chemical"),)),
+        AnnotatedSentence("Gout hurts.", (Mention(0, 4, "Disease"),), "1"),
+        AnnotatedSentence("Rest helps.", (), "1"),
+        AnnotatedSentence("Colchicine, too.", (Mention(0, 10, "Chemical"),), "1"),
     ]
 
 
