@@ -14,7 +14,7 @@ from typing import Any
 from llmner.evaluation.bootstrap import Intervals, Resamples
 from llmner.evaluation.mistakes import KINDS, Frequent, Mistake, mistakes, most_frequent
 from llmner.evaluation.scoring import ALL, Group, Score, Span, nesting, tally
-from llmner.tagging.units import shown, split_units
+from llmner.units import shown, split_units
 
 # Names of the groups by the least length in each, in units.
 _MENTION_LENGTHS = {1: "1", 2: "2", 3: "3", 4: "4–5", 6: "6–9", 10: "10 and more"}

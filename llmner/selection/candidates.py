@@ -25,8 +25,8 @@ from llmner.tagging import prompts
 from llmner.tagging.engine import Engine, TaggingRequest
 from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, UnitTokeniser
 
 CONTEXT = 2  # units shown on each side of a candidate
 VERSION = 2  # raise it when the same selector would see other tokens

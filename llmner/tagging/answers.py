@@ -13,7 +13,7 @@ from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import Cursor, Tag
 from llmner.tagging.layouts import Layout
 from llmner.tagging.markup import parse
-from llmner.tagging.units import TokenisedText, shown
+from llmner.units import TokenisedText, shown
 
 
 def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequest) -> tuple[Mention, ...]:

@@ -12,8 +12,8 @@ from llmner.tagging import prompts
 from llmner.tagging.grammar import Cursor, UnitSpans, Vocabulary, single
 from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, UnitTokeniser
 
 _ANY_LABEL = "x"
 

@@ -8,7 +8,7 @@ stop.
 """
 
 from llmner.tagging.grammar import MAX_DEPTH
-from llmner.tagging.units import TokenisedText
+from llmner.units import TokenisedText
 
 BEGIN = "a0x0"  # the rule of a whole line
 

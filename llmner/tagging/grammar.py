@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmner.errors import ModelError
-from llmner.tagging.units import TokenisedText
+from llmner.units import TokenisedText
 
 VERSION = 1  # raise it when the same model would write other tags
 MAX_DEPTH = 4  # nested mentions of one type; deeper ones do not occur in any of the corpora

@@ -13,7 +13,7 @@ import numpy as np
 
 from llmner.tagging.ebnf import BEGIN, copy_rules, terminals
 from llmner.tagging.grammar import Encode, Tag, Tokens, UnitSpans, copying, single
-from llmner.tagging.units import TokenisedText
+from llmner.units import TokenisedText
 
 BAR = "|"  # between a mention and its type
 _SHOWN_BAR = "\u00a6"  # a literal bar is shown as a broken one, because bars are tags

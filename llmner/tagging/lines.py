@@ -16,7 +16,7 @@ import numpy as np
 from llmner.errors import ModelError
 from llmner.tagging.ebnf import BEGIN, copy_rules, terminals
 from llmner.tagging.grammar import Encode, Tag, Tokens, UnitSpans, copying, single
-from llmner.tagging.units import TokenisedText
+from llmner.units import TokenisedText
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText
 
 _PREFIXES_KEPT = 16
 

@@ -20,8 +20,8 @@ from llmner.mentions import Match, Mention, trimmed
 from llmner.tagging.inline import BAR
 from llmner.tagging.layouts import LAYOUTS, Layout
 from llmner.tagging.lines import line_head
-from llmner.tagging.units import shown
 from llmner.tagset import TagSet
+from llmner.units import shown
 
 # Alignment takes time in the square of the length; no sentence is longer, so a longer line is lost, not slow.
 _LONGEST_ALIGNED = 5_000

@@ -26,8 +26,8 @@ from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import MAX_DEPTH, Vocabulary
 from llmner.tagging.prompts import Form
-from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs, RequestOutput, SamplingParams

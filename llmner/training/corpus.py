@@ -16,8 +16,8 @@ import numpy as np
 
 from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor
-from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, shown
 
 
 class Batchable(Protocol):

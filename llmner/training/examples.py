@@ -18,10 +18,10 @@ from pathlib import Path
 from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.errors import ConfigError
 from llmner.tagging.codec import Codec
-from llmner.tagging.units import split_units
 from llmner.tagset import TagSet, load_tag_set
 from llmner.training.corpus import Example, example, writable
 from llmner.training.settings import CorpusSettings, GeneratorTraining
+from llmner.units import split_units
 
 logger = logging.getLogger(__name__)
 

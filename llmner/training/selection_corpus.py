@@ -21,9 +21,9 @@ from llmner.selection.candidates import Sheet, SheetCodec, read_candidates, unit
 from llmner.selection.competition import Nesting, nesting_of
 from llmner.selection.samples import Quota, count, find_repeats, lexicon_of, samples
 from llmner.settings import validated
-from llmner.tagging.units import shown, split_units
 from llmner.tagset import TagSet, load_tag_set
 from llmner.training.settings import CorpusSettings, RunSettings, changed, read_whole
+from llmner.units import shown, split_units
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
 from llmner.tagging.inline import InlineVocabulary
 from llmner.tagging.lines import LinesVocabulary
-from llmner.tagging.units import UnitTokeniser
+from llmner.units import UnitTokeniser
 
 TEXTS = st.text(
     alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40

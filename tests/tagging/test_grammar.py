@@ -9,9 +9,9 @@ from llmner.mentions import Mention
 from llmner.tagging.answers import mentions_of
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import MAX_DEPTH
-from llmner.tagging.units import shown, split_units
 from llmner.tagset import EntityType, TagSet
 from llmner.training.corpus import writable
+from llmner.units import shown, split_units
 
 TYPES = ("aa", "ab", "b")
 TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in TYPES))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from llmner.tagging.lines import LinesVocabulary
-from llmner.tagging.units import UnitTokeniser
 from llmner.training.corpus import balanced, batches, collate, drawn, example, plan
+from llmner.units import UnitTokeniser
 
 TOKENISER = UnitTokeniser(lambda text: [100 + ord(c) for c in text])
 VOCABULARY = LinesVocabulary(heads=((10,), (11,)), open=1, close=2, newline=3, end=4)

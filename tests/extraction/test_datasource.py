@@ -11,8 +11,8 @@ import pytest
 
 from llmner.documents import SOURCE_SCHEMA, documents_table
 from llmner.errors import ConfigError
+from llmner.extraction.datasource import BLOCK_CHARACTERS, DocumentDatasource, read_blocks
 from llmner.sources import read_file
-from llmner.sources.datasource import BLOCK_CHARACTERS, DocumentDatasource, read_blocks
 from llmner.sources.fields import DEFAULT_FIELDS
 from llmner.sources.files import SourceFile, find_files
 
