@@ -18,6 +18,7 @@ PATIENCE = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "10000",
     "RAY_health_check_failure_threshold": "5",
+    "RAY_memory_monitor_refresh_ms": "0",  # each host takes the memory of the whole machine for its own
 }
 
 
