@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 
 help:
 	@echo 'make install  the environment in $(VENV)'
-	@echo 'make run      extract the entities of the sample documents into out/sample'
+	@echo 'make run      extract the entities of the sample documents into out/sample, and their graph'
 	@echo 'make test     all tests that need no vLLM'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
 	@echo 'make train-embedded  train the embedded model in the background, with the corpora in CORPORA'
@@ -32,6 +32,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 run: $(INSTALLED)
 	$(BIN)/llmner extract --config configs/jobs/sample.yaml
+	$(BIN)/llmner lexicon build --from tsv configs/samples/lexicon.tsv out/lexicon.parquet
+	$(BIN)/llmner link out/sample --lexicon out/lexicon.parquet
+	$(BIN)/llmner export neo4j out/sample out/graph --min-documents 1
 
 test: $(INSTALLED)
 	LLMNER_ALONE=1 $(BIN)/pytest -m 'not vllm and not infra'
@@ -39,7 +42,7 @@ test: $(INSTALLED)
 # Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
 # CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.
 train-embedded: $(INSTALLED)
-	$(BIN)/python jobs/train_generator.py --background --config configs/training/embedded.yaml --data $(CORPORA) \
+	$(BIN)/python -m llmner train generator --background --config configs/training/embedded.yaml --data $(CORPORA) \
 	  $(if $(INITIAL_ADAPTER),--initial-adapter $(INITIAL_ADAPTER))
 
 # vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio

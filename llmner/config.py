@@ -1,4 +1,4 @@
-"""One model for a job: what to read, with what to tag it, where to write, on which resources.
+"""The settings of a job: what to read, with what to tag it, where to write, on which resources.
 
 Invariant: a job that is valid can be planned; a key that is unknown or has an unusable value is an error that names it.
 """
@@ -11,9 +11,11 @@ from pydantic import Field, field_validator, model_validator
 
 from llmner.errors import ConfigError
 from llmner.settings import Settings, read_mapping, validated
+from llmner.sources.registry import AUTO, format_named
 from llmner.tagset import TagSet, load_tag_set
 
 Lang = Literal["en", "zh"]
+NumberType = Literal["auto", "float32", "bfloat16"]
 
 
 class Workers(Settings):
@@ -50,12 +52,12 @@ class Selecting(Workers):
     Attributes:
         mode: ``on`` keeps the mentions that the selector lets pass, ``score-only`` scores and keeps all, ``off``
             runs none.
-        model: ``embedded``, or the folder of a selector.
+        model: A named model, a folder or a Hugging Face id; by default the selector of the job's ``model``.
         threshold: Mentions below it are not kept; by default the selector's own for each tag set, tuned on dev data.
     """
 
     mode: Literal["off", "on", "score-only"] = "off"
-    model: str = "embedded"
+    model: str | None = None
     threshold: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("mode", mode="before")
@@ -89,11 +91,13 @@ class JobConfig(Settings):
     Attributes:
         inputs: Files, folders or patterns, as URIs or local paths.
         output: URI or path of the data set.
-        format: Format of the inputs; ``auto`` goes by the name of each file.
+        format: Name of the format of the inputs; ``auto`` looks at the content of each file, then at its name.
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
-        model: A named model, a Hugging Face id or a path.
-        adapter: Path of an adapter for it.
-        adapters: Paths of other adapters for single tag sets or languages, by their names; vLLM only.
+        model: A named model, the path of a file that describes one, a folder, or a Hugging Face id, where
+            ``org/name@revision`` names a branch, tag or commit.
+        adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
+        adapters: Other adapters for single tag sets or languages, by their names; vLLM only.
+        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well.
         engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
@@ -111,11 +115,12 @@ class JobConfig(Settings):
 
     inputs: tuple[str, ...] = Field(min_length=1)
     output: str = Field(min_length=1)
-    format: Literal["auto", "pubmed", "jsonl", "parquet"] = "auto"
+    format: str = AUTO
     fields: Mapping[str, str] = {}
     model: str = "embedded"
     adapter: str | None = None
     adapters: Mapping[str, str] = {}
+    dtype: NumberType = "auto"
     engine: Literal["local", "vllm"] = "local"
     vllm: VllmOptions = VllmOptions()
     tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
@@ -127,6 +132,13 @@ class JobConfig(Settings):
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
     stall_minutes: float = Field(default=60, gt=0)
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name != AUTO and not format_named(name).documents:
+            raise ValueError(f"{name} is a format of annotations, not of documents")
+        return name
 
     @model_validator(mode="after")
     def _engine_can(self) -> "JobConfig":
@@ -141,7 +153,7 @@ class JobConfig(Settings):
         return self
 
     def load_tag_sets(self) -> dict[str, tuple[TagSet, ...]]:
-        """The tag sets themselves, by language.
+        """Load the tag sets, by language.
 
         Raises:
             ConfigError: One does not exist, or is listed under another language than its own.
@@ -161,12 +173,14 @@ def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> JobCon
 
     Args:
         path: The file; None for defaults and overrides alone.
-        overrides: Values that replace the file's, by key.
+        overrides: Values that replace the file's, by key; of ``select`` only the keys that are given.
 
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
     raw = read_mapping(Path(path)) if path is not None else {}
+    if isinstance(raw.get("select"), Mapping) and "select" in overrides:
+        overrides = {**overrides, "select": {**raw["select"], **overrides["select"]}}
     return validated(JobConfig, {**raw, **overrides}, str(path) if path is not None else "options")
 
 

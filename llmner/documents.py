@@ -1,8 +1,8 @@
 """What a document is: one canonical text, an identity, and where it came from.
 
-Invariant: ``text`` is the one string all offsets refer to (code points); ``key`` and ``text_sha256`` follow
-from the identity and the text alone, so the same input gives the same row on every machine. Whatever a source
-reads becomes exactly one row: a record that cannot be read is a document with an error, never a gap.
+Invariant: ``text`` is the one string that all offsets refer to, in code points. ``key`` and ``text_sha256`` follow from
+the identity and the text alone, so the same input gives the same row on every machine. Every record of a source becomes
+a row: a record that cannot be read is a document with an error, never a gap.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmner.errors import LlmnerError
+from llmner.errors import InputError, LlmnerError
+from llmner.mentions import Mention, Span
 
 FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
@@ -40,6 +41,23 @@ SOURCE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
+class Annotations:
+    """What the annotators of a corpus found in a document.
+
+    Attributes:
+        mentions: Gold mentions, sorted, each once.
+        sentences: Spans of the sentences where the format gives them; empty where they are to be found.
+        problems: What was wrong with the mentions and sentences that were left out.
+        discontinuous: How many mentions were left out because they consist of several spans.
+    """
+
+    mentions: tuple[Mention, ...]
+    sentences: tuple[Span, ...] = ()
+    problems: tuple[InputError, ...] = ()
+    discontinuous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as a source reads it.
 
@@ -52,6 +70,7 @@ class Document:
         title: The part of the text that is the title; empty where there is none.
         lang: ``en`` or ``zh``.
         year: Year of publication, where known.
+        annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
     """
 
@@ -63,6 +82,7 @@ class Document:
     title: str = ""
     lang: str = "en"
     year: int | None = None
+    annotations: Annotations | None = None
     error: LlmnerError | None = None
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Match = Literal["exact", "repaired"]
+Span = tuple[int, int]  # half-open
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +44,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def parents(spans: Sequence[tuple[int, int]]) -> list[int | None]:
+def parents(spans: Sequence[Span]) -> list[int | None]:
     """Find for each span the smallest span that encloses it.
 
     Of equal spans the earlier in the sequence encloses the later, so the result is a forest.

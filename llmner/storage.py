@@ -11,6 +11,7 @@ import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import fsspec
 import pyarrow.fs
@@ -68,7 +69,7 @@ def access(uri: str) -> Iterator[None]:
     except PermissionError as e:
         raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
     except OSError as e:
-        if e.errno in (errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
+        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
             raise AccessError(f"{uri}: cannot be written: {e}", hint="choose another place") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
     except Exception as e:
@@ -160,3 +161,20 @@ def remove(uri: str) -> None:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
             return
+
+
+@contextmanager
+def write_stream(uri: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing in pieces; its folder is made where there is none."""
+    with access(uri):
+        fs, path = file_system(uri)
+        fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        with fs.open(path, "wb") as stream:
+            yield stream
+
+
+def move(uri: str, to: str) -> None:
+    """Give a file another name in the same storage; what had that name is replaced."""
+    with access(uri):
+        fs, path = file_system(uri)
+        fs.mv(path, file_system(to)[1])

@@ -78,14 +78,19 @@ class TagSet:
 
 
 def load_tag_set(name: str) -> TagSet:
-    """Load a tag set by the name of a bundled one or by the path of a YAML file.
+    """Load a tag set by the name of a bundled one or by the path of a YAML file, or some of its types.
+
+    ``biomed:Gene,Disease`` is the tag set ``biomed`` with these two types alone.
 
     The file holds ``name``, ``lang`` and ``types``: a list of ``name``, optional ``label`` (default: the name)
     and ``definition``.
 
     Raises:
-        ConfigError: No such tag set, or the file is not one.
+        ConfigError: No such tag set, the file is not one, or it has no such type.
     """
+    if ":" in name:
+        whole, _, names = name.rpartition(":")
+        return load_tag_set(whole).narrowed([n.strip() for n in names.split(",")])
     path = Path(name) if name.endswith((".yaml", ".yml")) else resource(f"tagsets/{name}.yaml")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -76,6 +76,13 @@ class StuckEngine(CapitalWordsEngine):
         return super().tag(requests)
 
 
+class IncompleteEngine(CapitalWordsEngine):
+    """Its files are not where they should be."""
+
+    def __init__(self) -> None:
+        raise FileNotFoundError("weights.safetensors")
+
+
 class ShortWordsSelector:
     """Scores a candidate the higher the shorter it is.
 

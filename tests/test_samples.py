@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from llmner.linking.lexicon import write_lexicon
+from llmner.linking.readers import READERS
+
 SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "samples"
 
 
@@ -90,3 +93,11 @@ def test_no_two_abstracts_share_a_phrase(articles: list[etree._Element], chinese
     english = [re.findall(r"\w+", abstract(article).lower()) for article in articles]
     assert shared(english, 7) == []
     assert shared([list(record["text"]) for record in chinese], 14) == []
+
+
+def test_the_lexicon_names_things_of_both_languages(tmp_path: Path) -> None:
+    counts = write_lexicon(READERS["tsv"]([str(SAMPLES / "lexicon.tsv")]), str(tmp_path / "lexicon.parquet"))
+    assert set(counts) == {"chemical", "disease"}
+    text = " ".join((SAMPLES / name).read_text(encoding="utf-8") for name in ("pubmed_sample.xml", "cnki_sample.jsonl"))
+    names = [name.name for name in READERS["tsv"]([str(SAMPLES / "lexicon.tsv")])]
+    assert sum(name in text for name in names) > 0.7 * len(names)

@@ -69,8 +69,9 @@ def test_a_part_of_a_tag_set_keeps_name_and_order() -> None:
     assert [t.name for t in part.types] == ["Gene", "Species"]
     assert part.name == whole.name
     assert part.digest != whole.digest
+    assert load_tag_set("biomed:Species, Gene") == part
     with pytest.raises(ConfigError, match="biomed has no type Virus"):
-        whole.narrowed(["Gene", "Virus"])
+        load_tag_set("biomed:Gene,Virus")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

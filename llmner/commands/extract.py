@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner import storage
+from llmner.commands.outcome import EXIT_INCOMPLETE
 from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.dataset.files import read_table
@@ -14,7 +15,6 @@ from llmner.extraction.models import generator_of, selection_of
 from llmner.extraction.run import Extracted, extract
 from llmner.report.highlight import highlight_page
 
-EXIT_INCOMPLETE = 3  # all documents are accounted for, but an input file was broken or documents failed
 PICTURE_DOCUMENTS = 50  # that the page shows
 SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
 

@@ -13,9 +13,11 @@ from typing import Generic, Literal, Protocol, TypeVar
 from llmner.annotator import Judge, Tagger, TagSets
 from llmner.config import JobConfig
 from llmner.errors import ModelError
-from llmner.models import engine_fingerprint, load_engine, load_vllm_engine
+from llmner.models.loading import load_engine, load_vllm_engine
+from llmner.models.registry import generator_spec
+from llmner.models.spec import GeneratorSpec
 from llmner.selection.competition import Rules
-from llmner.selection.selector import Selector, find_selector, load_selector, read_settings, selector_fingerprint
+from llmner.selection.selector import Selector, load_selector, read_settings, selector_spec
 from llmner.tagging.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -94,30 +96,24 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
     Raises:
         ModelError: There is no such model.
     """
-    fingerprint = engine_fingerprint(
+    spec = generator_spec(
         config.model,
         adapter=config.adapter,
         adapters=config.adapters,
-        grammar=config.engine == "local" or config.vllm.grammar,
         open_bias=config.open_bias,
+        dtype=config.dtype,
+        grammar=config.engine == "local" or config.vllm.grammar,
     )
-    return Loadable(partial(_load_generator, config), fingerprint)
+    return Loadable(partial(_load_generator, config, spec), spec.fingerprint())
 
 
-def _load_generator(config: JobConfig) -> Engine:
+def _load_generator(config: JobConfig, spec: GeneratorSpec) -> Engine:
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
     threads = config.tag.threads or os.cpu_count()
     if config.engine == "vllm":
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        return load_vllm_engine(
-            config.model,
-            config.vllm,
-            adapter=config.adapter,
-            adapters=config.adapters,
-            open_bias=config.open_bias,
-            gpus=config.tag.gpus,
-        )
-    return load_engine(config.model, adapter=config.adapter, threads=threads, open_bias=config.open_bias)
+        return load_vllm_engine(spec, config.vllm, gpus=config.tag.gpus)
+    return load_engine(spec, threads=threads, gpus=config.tag.gpus)
 
 
 def selection_of(config: JobConfig) -> Selection | None:
@@ -129,14 +125,15 @@ def selection_of(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    settings = read_settings(find_selector(select.model))
+    spec = selector_spec(select.model or config.model, dtype=config.dtype)
+    settings = read_settings(spec.folder)
     unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
     if select.mode == "on" and unknown:
         logger.warning(
             "selector %s was not trained on tag set %s and may drop right mentions there (mode: score-only drops none)",
-            select.model,
+            spec.name,
             ", ".join(unknown),
         )
-    factory = partial(load_selector, select.model, threads=select.threads or os.cpu_count())
-    selector: Loadable[Selector] = Loadable(factory, selector_fingerprint(select.model))
+    factory = partial(load_selector, spec, threads=select.threads or os.cpu_count())
+    selector: Loadable[Selector] = Loadable(factory, spec.fingerprint())
     return Selection(selector, settings.rules(select.threshold), select.mode)

@@ -24,12 +24,12 @@ from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.errors import STORAGE_FAILED, JobFailedError
 from llmner.extraction.cluster import is_of_ray, share_of_cpu, telling_line
 from llmner.extraction.counts import Progress, Tally
+from llmner.extraction.datasource import DocumentDatasource
 from llmner.extraction.models import Loadable, Selection, load_judge, load_tagger
 from llmner.extraction.reading import NumberedDatasource
 from llmner.extraction.resolve import Plan
 from llmner.extraction.stages import ModelStage, SegmentStage
 from llmner.extraction.state import SharedState
-from llmner.sources.datasource import DocumentDatasource
 from llmner.tagging.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -194,5 +194,8 @@ def _understood(state: SharedState, config: JobConfig) -> Iterator[None]:
     except Exception as e:
         if not is_of_ray(e):
             raise
+        if isinstance(cause := getattr(e, "cause", None), OSError):
+            # Of the write; what is read, and models, have errors of ours. Ray adds advice as a third argument.
+            raise type(cause)(*cause.args[:2]) from e
         hint = "run the same command again to go on"
         raise state.error() or JobFailedError(f"the job ended early: {telling_line(e)}", hint=hint) from e

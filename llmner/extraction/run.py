@@ -22,7 +22,7 @@ from llmner.dataset.layout import BatchLayout
 from llmner.dataset.lock import BatchLock
 from llmner.dataset.manifest import Draft, Manifest, find_manifest
 from llmner.dataset.schema import SCHEMA_VERSION
-from llmner.errors import CountMismatchError, DatasetError, JobFailedError
+from llmner.errors import CountMismatchError, DatasetError, LlmnerError
 from llmner.extraction.cluster import in_tasks, own_ray
 from llmner.extraction.counts import Progress
 from llmner.extraction.models import Loadable, Selection
@@ -94,6 +94,7 @@ def extract(
             progress = _run_to_the_end(pipeline, plan, lock)
             if not progress.complete:
                 raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
+            _check_held(lock, plan)
             counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
             _check_held(lock, plan)
             manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
@@ -109,8 +110,8 @@ def _run_to_the_end(pipeline: Callable[..., Progress], plan: Plan, lock: BatchLo
         fruitless = 0 if done > before else fruitless + 1
         try:
             return pipeline(resumed=done)
-        except JobFailedError as e:
-            if fruitless == MAX_FRUITLESS:
+        except LlmnerError as e:
+            if not e.retryable or fruitless == MAX_FRUITLESS:
                 raise
             logger.warning("%s; starting again with what is not done", e.message)
 

@@ -36,7 +36,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def rates_plot(rows: Mapping[str, Measured]) -> str:
-    """F1 with its interval, precision and recall, a row each, as SVG."""
+    """Draw F1 with its interval, precision and recall, one row for each name, as SVG."""
     with mpl.rc_context(_STYLE):
         figure, axes = _axes(list(rows))
         for y, measured in enumerate(rows.values()):
@@ -55,7 +55,7 @@ def rates_plot(rows: Mapping[str, Measured]) -> str:
 
 
 def shares_plot(rows: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> str:
-    """Counts as stacked bars, a row each, as SVG.
+    """Draw counts as stacked bars, one row for each name, as SVG.
 
     Args:
         rows: For each row its count of each part.
@@ -82,7 +82,7 @@ def square_plot(
     marks: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     diagonal: bool = False,
 ) -> str:
-    """A line in the unit square, as SVG.
+    """Draw a line in the unit square, as SVG.
 
     Args:
         line: Its points.
@@ -129,7 +129,7 @@ def curves_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, 
 
 
 def _axes(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """A figure with a named row for each name, from top to bottom."""
+    """Return a figure with one row for each name, from top to bottom."""
     figure = Figure(figsize=(_WIDTH, _ROW * len(names) + 0.75), layout="constrained")
     axes = figure.add_subplot()
     axes.set_yticks(range(len(names)), labels=names)

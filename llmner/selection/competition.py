@@ -29,7 +29,7 @@ class Rules:
     nesting: Mapping[str, tuple[Nesting, ...]]
 
     def kept(self, spans: Sequence[Span], scores: Sequence[float], tag_set: str) -> list[bool]:
-        """Which candidates of one text stay."""
+        """Decide which candidates of one text stay."""
         threshold = self.thresholds.get(tag_set, self.threshold)
         return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
 
@@ -48,7 +48,7 @@ class Rules:
 def kept(
     spans: Sequence[Span], scores: Sequence[float], *, nesting: Collection[Nesting], threshold: float
 ) -> list[bool]:
-    """Which candidates of one text and one tag set stay.
+    """Decide which candidates of one text and one tag set stay.
 
     Args:
         spans: The candidates.
@@ -65,7 +65,7 @@ def kept(
 
 
 def nesting_of(sentences: Sequence[Collection[Span]]) -> tuple[Nesting, ...]:
-    """How the mentions of annotated sentences nest."""
+    """Return how the mentions of annotated sentences nest."""
     found: set[Nesting] = set()
     for spans in sentences:
         ordered = sorted(set(spans))
@@ -79,7 +79,7 @@ def nesting_of(sentences: Sequence[Collection[Span]]) -> tuple[Nesting, ...]:
 
 
 def _rivals(a: Span, b: Span, nesting: Collection[Nesting]) -> bool:
-    """Whether annotation has only one of two candidates.
+    """Return whether annotation has only one of two candidates.
 
     Two spans that cross, or one span with two types, occur in none of the corpora but by mistake.
     """

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmner import models
 from llmner.evaluation.evaluate import evaluate
+from llmner.models.loading import load_engine
+from llmner.models.registry import generator_spec
 from llmner.training.development import read_development
 from llmner.training.distributed import run
 from llmner.training.generator import train
@@ -65,7 +66,7 @@ def run_variants(variants: Mapping[str, GeneratorTraining]) -> dict[str, dict[st
 
 def measure_adapter(adapter: str, settings: GeneratorTraining) -> dict[str, Any]:
     """Strict scores of an adapter on its run's development sentences, with intervals, by corpus."""
-    engine = models.load_engine(settings.model, adapter=adapter)
+    engine = load_engine(generator_spec(settings.model, adapter=adapter))
     corpora = read_development(settings)
     return {
         c.name: {

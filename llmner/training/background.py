@@ -11,7 +11,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,14 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from llmner.embedded import cache_root
+from llmner.models.cache import cache_root
+from llmner.training.trainer import stop_asked
 
 logger = logging.getLogger(__name__)
 
+# glibc keeps freed memory for the next allocation of its size; batches differ in size, and it would keep several times
+# what one of them needs. From this size on, in bytes, it gives memory back at once.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 _POLL = 5.0  # seconds between two looks whether the machine is free again
 
 
@@ -57,7 +60,7 @@ def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(max(1, cores() // processes))},
+            env={**os.environ, **_MEMORY, "OMP_NUM_THREADS": str(max(1, cores() // processes))},
             pass_fds=[lock.fileno()],  # the lock is the training's as long as it lives
         )
         lock.truncate(0)
@@ -86,18 +89,16 @@ def _marker() -> Iterator[Any]:
 
 
 class Pause(TrainerCallback):
-    """Lets a training wait before each step until nobody is busy."""
+    """Lets a training wait before each step until nobody is busy, or it is asked to stop."""
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Wait until the machine is free."""
-        waited = False
-        while not self._free():
-            if not waited:
-                logger.info("pausing before step %d", state.global_step + 1)
-            waited = True
-            time.sleep(_POLL)
-        if waited:
-            logger.info("going on")
+        if self._free():
+            return
+        logger.info("pausing before step %d", state.global_step + 1)
+        while not self._free() and not stop_asked.wait(_POLL):
+            pass
+        logger.info("going on")
 
     @staticmethod
     def _free() -> bool:

@@ -16,9 +16,8 @@ import numpy as np
 
 from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor
-from llmner.tagging.inline import InlineCursor
-from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, shown
 
 
 class Batchable(Protocol):
@@ -107,7 +106,7 @@ def writable(
     return spans, left_out
 
 
-def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor | InlineCursor) -> Example:
+def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor) -> Example:
     """The training example of a sentence: its tokens, and the decisions in its tagged text.
 
     Args:

@@ -18,10 +18,10 @@ from pathlib import Path
 from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.errors import ConfigError
 from llmner.tagging.codec import Codec
-from llmner.tagging.units import split_units
 from llmner.tagset import TagSet, load_tag_set
 from llmner.training.corpus import Example, example, writable
 from llmner.training.settings import CorpusSettings, GeneratorTraining
+from llmner.units import split_units
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _examples(
             part = rng.sample(names, rng.randrange(1, len(names)))
             tag_set, sentence = whole.narrowed(part), sentence.mapped({name: name for name in part})
         source = codec.source(sentence.text)
-        spans, not_written = writable(sentence, source, tag_set, one_line=codec.one_line)
+        spans, not_written = writable(sentence, source, tag_set, one_line=codec.layout.one_line)
         left_out += not_written
         prompt, target = [*source.tokens, *codec.suffix], codec.write(source, spans, tag_set)
         e = example(tag_set.digest, prompt, target, codec.cursor(source, tag_set))

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from llmner import models
 from llmner.errors import ConfigError
+from llmner.models import loading
+from llmner.models.registry import PROMPT_FILE, base_of
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.prompts import Form
@@ -49,11 +50,10 @@ def train(
     Raises:
         ModelError: The model cannot be loaded, or the loss is lost.
     """
-    dtype = models.default_dtype(models.default_device())
+    dtype = loading.number_type("auto", loading.default_device())
     arguments = training_arguments(settings, folder, bf16=dtype == torch.bfloat16)
-    base = models.find(settings.model)
-    model, tokenizer = models.load(
-        models.ModelFiles(base.name, base.base, None),
+    model, tokenizer = loading.load(
+        base_of(settings.model),
         dtype=dtype,
         device=str(arguments.device),
         attention=IMPLEMENTATION,
@@ -111,7 +111,7 @@ def save_adapter(model: Any, folder: Path, form: Form) -> None:
     settings.base_model_name_or_path = None
     settings.save_pretrained(folder)
     settings.inference_mode = False
-    (folder / models.PROMPT_FILE).write_text(json.dumps(asdict(form)), encoding="utf-8")
+    (folder / PROMPT_FILE).write_text(json.dumps(asdict(form)), encoding="utf-8")
 
 
 def widened(model: Any, rank: int) -> Any:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmner import models
 from llmner.errors import ConfigError
+from llmner.models.registry import DEFAULT
 from llmner.settings import Settings, read_mapping, validated
 from llmner.tagging.prompts import Form
 
@@ -130,14 +130,14 @@ class GeneratorTraining(RunSettings):
     """Settings of a generator's training.
 
     Attributes:
-        model: Base model, see ``models.find``.
+        model: Base model: a named model, a folder or a Hugging Face id.
         corpora: What to train on, all mixed.
         leave_out: Names of corpora that are only measured on (zero-shot); they do not decide what is best.
         balance_languages: Whether the weights are scaled so that each language has as many tokens as the other.
         loss: ``constrained``: over the tokens the grammar allows, where it leaves a choice; for decoding under the
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
-        layout: Whether an answer is one line a type, or one for all with the types in the tags; see ``prompts.Form``.
+        layout: Name of the layout of an answer, see ``tagging.layouts``.
         initial_adapter: An adapter to go on from. Its dropout stays, and the ratio of its alpha to its rank; if its
             rank is lower than ``rank``, it is widened without a change of what it computes.
         rank: LoRA rank.
@@ -149,7 +149,7 @@ class GeneratorTraining(RunSettings):
         dev_sentences: Sentences measured on in each corpus, drawn by the seed.
     """
 
-    model: str = models.EMBEDDED
+    model: str = DEFAULT
     corpora: tuple[CorpusSettings, ...] = Field(min_length=1)
     leave_out: frozenset[str] = frozenset()
     balance_languages: bool = False

@@ -40,6 +40,7 @@ from llmner.training.settings import RunSettings
 logger = logging.getLogger(__name__)
 
 BEST = "best"
+stop_asked = threading.Event()  # set by SIGTERM while a run listens
 _STATE = "trainer_state.json"  # the last file of a checkpoint
 _TRAINED = "trained.safetensors"
 _AVERAGED = "averaged.safetensors"
@@ -384,7 +385,6 @@ class _Stop(TrainerCallback):
 
     def __init__(self) -> None:
         self.stopped = False
-        self._asked = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -392,17 +392,15 @@ class _Stop(TrainerCallback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGTERM, self._ask)
+        stop_asked.clear()
+        before = signal.signal(signal.SIGTERM, lambda *_: stop_asked.set())
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def _ask(self, *_: Any) -> None:
-        self._asked = True
-
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        if self._asked:
+        if stop_asked.is_set():
             self.accelerator.set_trigger()
         if self.accelerator.check_trigger() and state.global_step < state.max_steps:
             self.stopped = True

@@ -1,6 +1,7 @@
 """PubMed's own files, as they are published, if LLMNER_DATA names a folder that has them in raw/pubmed_xml."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from corpora import documents, mentions
 from llmner.config import JobConfig
 from llmner.extraction.models import Loadable
 from llmner.extraction.run import extract
-from llmner.models import engine_fingerprint, load_engine
+from llmner.models.loading import load_engine
+from llmner.models.registry import generator_spec
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),
@@ -42,5 +44,6 @@ def test_every_mention_is_its_text(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_mention_of_the_embedded_model_is_its_text(tmp_path: Path) -> None:
-    counts = check(tmp_path / "out", Loadable(load_engine, engine_fingerprint()), 16)
+    spec = generator_spec()
+    counts = check(tmp_path / "out", Loadable(partial(load_engine, spec), spec.fingerprint()), 16)
     assert counts["documents"] == 16

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from capital_words import CapitalWordsEngine, StuckEngine, run
+from capital_words import IncompleteEngine, StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
@@ -313,16 +313,9 @@ def test_what_storage_refuses_is_blamed_on_its_path(corpus: Path, tmp_path: Path
         run(job(corpus, output=tmp_path / "out", batch="b"))
 
 
-class MissingFilesEngine(CapitalWordsEngine):
-    """Its files are not where they should be."""
-
-    def __init__(self) -> None:
-        raise FileNotFoundError("weights.safetensors")
-
-
 def test_what_a_model_lacks_is_not_blamed_on_storage(corpus: Path, tmp_path: Path) -> None:
     write_jsonl(corpus / "a.jsonl", ["Aspirin"])
-    generator = Loadable(MissingFilesEngine, MissingFilesEngine.fingerprint)
+    generator = Loadable(IncompleteEngine, IncompleteEngine.fingerprint)
     with pytest.raises(ModelError, match=r"a model cannot be loaded: weights\.safetensors"):
         extract(job(corpus, output=tmp_path / "out"), generator=generator)
 

@@ -16,11 +16,13 @@ from safetensors.torch import load_file
 from tiny_training import prepare, settings
 from transformers import TrainerCallback
 
-from llmner import models
 from llmner.annotations import read_annotations
+from llmner.commands.train import draw_curve
 from llmner.errors import ConfigError, StoppedError
 from llmner.evaluation.evaluate import evaluate
-from llmner.models import load_engine
+from llmner.models import loading
+from llmner.models.loading import load_engine
+from llmner.models.registry import PROMPT_FILE, generator_spec, prompt_form
 from llmner.tagset import load_tag_set
 from llmner.training.distributed import run
 from llmner.training.generator import train
@@ -46,16 +48,18 @@ def test_what_is_learned_is_what_the_engine_loads(name, changes, tmp_path):
     adapter = run(train, job, result="adapter")
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
-    before = evaluate(load_engine(str(tmp_path / "base"), device="cpu"), sentences, tag_set)
-    after = evaluate(load_engine(str(tmp_path / "base"), adapter=adapter, device="cpu"), sentences, tag_set)
+    before = evaluate(load_engine(generator_spec(str(tmp_path / "base")), device="cpu"), sentences, tag_set)
+    after = evaluate(
+        load_engine(generator_spec(str(tmp_path / "base"), adapter=adapter), device="cpu"), sentences, tag_set
+    )
     assert before.scores.micro.f1 < 0.2
     assert after.scores.micro.f1 > 0.5
     assert after.scores.micro.recall > 0.8
 
 
 def test_a_quantised_base_is_held_in_four_bits(tmp_path):
-    files = models.find(tiny_models.save("glm4", tmp_path / "base"))
-    model, _ = models.load(files, dtype=torch.float32, device="cpu", quantised=True)
+    base = tiny_models.save("glm4", tmp_path / "base")
+    model, _ = loading.load(base, dtype=torch.float32, device="cpu", quantised=True)
     layers = [m for m in model.model.layers.modules() if isinstance(m, torch.nn.Linear)]
     assert layers
     assert {m.weight.dtype for m in layers} == {torch.uint8}
@@ -115,20 +119,18 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
     scores = dev_scores(tmp_path / "run")
     assert list(scores) == ["mean", "other", "tiny"]
     assert scores["mean"] == scores["tiny"] == [(log["step"], log["eval_f1"]) for log in measured]
-    drawn = [sys.executable, str(JOB.with_name("learning_curve.py")), "--run", str(tmp_path / "run")]
-    subprocess.run([*drawn, "--output", str(tmp_path / "curve.svg")], check=True, timeout=120)
+    draw_curve(tmp_path / "run", tmp_path / "curve.svg")
     assert "million tokens trained on" in (tmp_path / "curve.svg").read_text(encoding="utf-8")
 
     base = str(tmp_path / "base")
-    files = models.find(base, adapter=adapter)
-    assert not models.prompt_form(files).definitions
+    assert not prompt_form(adapter).definitions
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
-    engine = load_engine(base, adapter=adapter, device="cpu")
+    engine = load_engine(generator_spec(base, adapter=adapter), device="cpu")
     assert evaluate(engine, sentences, tag_set).scores.micro.f1 == pytest.approx(best, abs=0.1)  # bfloat16 rounds
-    Path(adapter, models.PROMPT_FILE).unlink()
-    assert models.prompt_form(files).definitions
-    other = load_engine(base, adapter=adapter, device="cpu")
+    Path(adapter, PROMPT_FILE).unlink()
+    assert prompt_form(adapter).definitions
+    other = load_engine(generator_spec(base, adapter=adapter), device="cpu")
     assert other.fingerprint != engine.fingerprint
     assert evaluate(other, sentences, tag_set).scores != evaluate(engine, sentences, tag_set).scores
 
@@ -153,7 +155,7 @@ def test_an_adapter_of_higher_rank_begins_as_the_lower_one(tmp_path):
     assert all(16 in after[key].shape and 8 in before[key].shape for key in before)
     sentences = read_annotations(tmp_path / "train.jsonl", types=["Chemical", "Disease"])
     tag_set = load_tag_set(str(tmp_path / "tags.yaml"))
-    engines = [load_engine(str(tmp_path / "base"), adapter=a, device="cpu") for a in (first, wide)]
+    engines = [load_engine(generator_spec(str(tmp_path / "base"), adapter=a), device="cpu") for a in (first, wide)]
     assert evaluate(engines[0], sentences, tag_set).predicted == evaluate(engines[1], sentences, tag_set).predicted
     with pytest.raises(ConfigError, match="has rank 8"):
         run(
@@ -205,7 +207,7 @@ def test_training_needs_neither_ray_nor_what_reads_documents(tmp_path):
 
 def test_a_bfloat16_base_gets_a_float32_adapter_and_can_compute_its_layers_again(tmp_path, monkeypatch):
     """What a GPU does: mixed precision, and activations computed again for the gradient."""
-    monkeypatch.setattr(models, "default_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(loading, "number_type", lambda dtype, device: torch.bfloat16)
     prepare(tmp_path, "gemma3")
     job = settings(tmp_path, "run", steps=30, checkpoint_every=30, gradient_checkpointing=True, accumulate=2)
     run(train, GeneratorTraining.model_validate(job), result="adapter")

@@ -1,0 +1,184 @@
+"""The current view of a data set in DuckDB: the newest version of each document as of a commit, and its mentions.
+
+Invariant: a view reads the files of its commits and no others; each document (source and identifier) has one row in
+it, and each mention stands once. Nothing is copied, and memory is DuckDB's, which is bounded.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
+
+from llmner import storage
+from llmner.dataset.links import LINK_SCHEMA, Links
+from llmner.dataset.reading import open_dataset
+from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
+from llmner.errors import DatasetError
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class ViewFile:
+    """A committed file of documents and the files that are derived from it.
+
+    Attributes:
+        commit: Number of the commit that brought it, from 1.
+        batch: Its batch.
+        name: Its name, the same in ``documents/``, ``mentions/`` and ``links/``.
+        documents: URI.
+        mentions: URI.
+    """
+
+    commit: int
+    batch: str
+    name: str
+    documents: str
+    mentions: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A data set as of a commit.
+
+    Attributes:
+        uri: The data set.
+        commit: Number of the last commit that counts; 0 before the first.
+        files: Of all commits up to that one, in their order.
+    """
+
+    uri: str
+    commit: int
+    files: tuple[ViewFile, ...]
+
+
+def open_view(uri: str, commit: int | None = None) -> View:
+    """Open a data set as of a commit.
+
+    Args:
+        uri: The data set.
+        commit: Number of the commit; the newest by default.
+
+    Raises:
+        DatasetError: There is no data set, or no such commit.
+    """
+    dataset = open_dataset(uri)
+    newest = len(dataset.manifests)
+    if commit is not None and not 0 <= commit <= newest:
+        raise DatasetError(f"{uri}: there is no commit {commit}", hint=f"the newest is {newest}")
+    last = newest if commit is None else commit
+    files = []
+    for manifest in dataset.manifests[:last]:
+        batch = dataset.layout.batch(manifest.batch)
+        for name in manifest.names:
+            places = (storage.join(folder, name) for folder in (batch.documents, batch.mentions))
+            files.append(ViewFile(manifest.commit, manifest.batch, name, *places))
+    return View(dataset.uri, last, tuple(files))
+
+
+@contextmanager
+def database(*uris: str, memory: str) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """Open a database for the time of a computation; what does not fit in memory goes to temporary files.
+
+    Args:
+        uris: What will be read and written in it.
+        memory: Most that DuckDB may hold, e.g. ``4GB``.
+    """
+    import duckdb
+
+    with TemporaryDirectory(prefix="llmner-") as folder:
+        spilled = str(Path(folder) / "spilled")
+        with duckdb.connect(config={"memory_limit": memory, "temp_directory": spilled}) as connection:
+            for uri in uris:
+                fs, _ = storage.file_system(uri)
+                protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+                if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
+                    connection.register_filesystem(fs)
+            yield connection
+
+
+def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, links: Links | None = None) -> None:
+    """Make the view's relations in a schema of its own: ``documents``, ``mentions`` and ``links``.
+
+    ``documents`` has the columns of ``DOCUMENT_SCHEMA`` but the mentions; only documents that could be read and tagged
+    are in it. ``mentions`` and ``links`` have those of ``MENTION_SCHEMA`` and ``LINK_SCHEMA``. Each has ``file``, the
+    number of the file that a row is from.
+
+    Args:
+        connection: From ``database``.
+        view: The view.
+        schema: Name of the schema, new.
+        links: Links of the mentions; without them ``links`` is empty.
+
+    Raises:
+        DatasetError: Files of links are missing.
+    """
+    connection.execute(f"CREATE SCHEMA {schema}")
+    if links is not None and (missing := missing_links(view, links)):
+        hint = "run `llmner link` with the same lexicons again"
+        raise DatasetError(f"{view.uri}: {len(missing)} files of mentions have no links yet", hint=hint)
+    files = pa.table(
+        {
+            "file": pa.array(range(len(view.files)), pa.int32()),
+            "documents": pa.array([f.documents for f in view.files], pa.string()),
+            "mentions": pa.array([f.mentions for f in view.files], pa.string()),
+            "links": pa.array([links.file(f.batch, f.name) if links else None for f in view.files], pa.string()),
+        }
+    )
+    connection.from_arrow(files).create(f"{schema}.files")
+    for part, row in (("documents", DOCUMENT_SCHEMA), ("mentions", MENTION_SCHEMA), ("links", LINK_SCHEMA)):
+        uris = [uri for uri in files[part].to_pylist() if uri is not None]
+        _attach_files(connection, schema, part, uris, row)
+    # Files are numbered in the order of their commits, so of one version the last commit stays.
+    connection.execute(f"""
+        CREATE TABLE {schema}.current AS
+        SELECT source, source_id, newest.doc_key, newest.file FROM (
+            SELECT source, source_id,
+                arg_max({{doc_key: doc_key, file: file}}, {{version: version, file: file}}) AS newest
+            FROM {schema}.all_documents WHERE status IN ('ok', 'empty') GROUP BY source, source_id)
+    """)
+    for part in ("documents", "mentions", "links"):
+        connection.execute(f"""
+            CREATE VIEW {schema}.{part} AS
+            SELECT * FROM {schema}.all_{part} SEMI JOIN {schema}.current USING (doc_key, file)
+        """)
+
+
+def missing_links(view: View, links: Links) -> list[ViewFile]:
+    """Return the files whose mentions are not linked yet."""
+    made = {batch: set(storage.list_names(links.folder(batch))) for batch in {f.batch for f in view.files}}
+    return [f for f in view.files if f.name not in made[f.batch]]
+
+
+def changes(connection: "duckdb.DuckDBPyConnection", old: str, new: str) -> None:
+    """Make the relations of what lies between two attached views, in the schema of the new one.
+
+    ``changed`` are documents that are new or have another row, ``withdrawn`` those that are no more; both have the
+    columns ``source`` and ``source_id``.
+    """
+    same = "USING (source, source_id)"
+    connection.execute(f"""
+        CREATE VIEW {new}.changed AS SELECT source, source_id FROM (FROM {new}.current EXCEPT FROM {old}.current);
+        CREATE VIEW {new}.withdrawn AS SELECT source, source_id FROM {old}.current ANTI JOIN {new}.current {same};
+    """)
+
+
+def _attach_files(
+    connection: "duckdb.DuckDBPyConnection", schema: str, part: str, uris: list[str], row: pa.Schema
+) -> None:
+    if not uris:
+        empty = row.append(pa.field("file", pa.int32())).empty_table()
+        connection.from_arrow(empty).create(f"{schema}.all_{part}")
+        return
+    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+    connection.execute(f"""
+        CREATE VIEW {schema}.all_{part} AS
+        SELECT rows.* EXCLUDE (filename), files.file FROM read_parquet([{listed}], filename = true) AS rows
+        JOIN {schema}.files AS files ON rows.filename = files.{part}
+    """)

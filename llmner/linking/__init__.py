@@ -1,0 +1,1 @@
+"""From mentions to concepts: lexicons, and the links of a data set's mentions to their entries."""
