@@ -150,7 +150,7 @@ except OSError:
 """
 
 
-def wait_until(what: str, holds, logs: Sequence[Path] = (), seconds: float = 240) -> None:
+def wait_until(what: str, holds, logs: Sequence[Path] = (), seconds: float = 400) -> None:
     """Wait until something holds, or fail with the ends of logs."""
     end = time.monotonic() + seconds
     while not holds():
