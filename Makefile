@@ -70,7 +70,7 @@ $(VENV)-infra/.installed: infra/checks/install.sh infra/checks/requirements.txt
 
 # Builds the image on a stand-in for its base; takes minutes and gigabytes, and root.
 image-check: $(VENV)-infra/.installed
-	command -v buildah mmdebstrap || apt-get install --yes --no-install-recommends buildah mmdebstrap
+	command -v buildah >/dev/null && command -v mmdebstrap >/dev/null || apt-get install --yes --no-install-recommends buildah mmdebstrap
 	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_image.py
 
 infra-check: $(INSTALLED) $(VENV)-infra/.installed

@@ -23,6 +23,8 @@ hostname "$0"
 mkdir -p {TEMPORARY} && mount -t tmpfs tmpfs {TEMPORARY} && mount -t tmpfs -o size=1g tmpfs /dev/shm
 "$@" & wait $!
 """
+# A service is started again when it fails, as on any machine: a busy one may need longer than Ray waits for itself.
+SERVICE = ("bash", "-c", 'until "$0" "$@"; do sleep 2; done')
 
 
 def missing() -> str:
@@ -148,7 +150,7 @@ except OSError:
 """
 
 
-def wait_until(what: str, holds, logs: Sequence[Path] = (), seconds: float = 240) -> None:
+def wait_until(what: str, holds, logs: Sequence[Path] = (), seconds: float = 400) -> None:
     """Wait until something holds, or fail with the ends of logs."""
     end = time.monotonic() + seconds
     while not holds():

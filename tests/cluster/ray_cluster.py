@@ -4,8 +4,9 @@ import json
 import sys
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
-from hosts import TEMPORARY, Host, Network, wait_until
+from hosts import SERVICE, TEMPORARY, Host, Network, wait_until
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ PATIENCE = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "10000",
     "RAY_health_check_failure_threshold": "5",
+    "RAY_memory_monitor_refresh_ms": "0",  # each host takes the memory of the whole machine for its own
 }
 
 
@@ -50,7 +52,7 @@ class RayCluster:
             "AWS_ACCESS_KEY_ID": "tester",
             "AWS_SECRET_ACCESS_KEY": "tester",
         }
-        storage.boot(str(BIN / "moto_server"), "-H", storage.address, "-p", str(S3_PORT))
+        storage.boot(*SERVICE, str(BIN / "moto_server"), "-H", storage.address, "-p", str(S3_PORT))
         self.client = network.host("client", self._environment)
         wait_until(
             "the S3 server answers", lambda: self.client.get(self._environment["AWS_ENDPOINT_URL"])[0], [storage.log]
@@ -66,7 +68,7 @@ class RayCluster:
         """A head on a new host."""
         self.head = head = self._network.host(name, self._environment)
         options = {"port": "6379", "dashboard-host": head.address, "num-cpus": "4", "temp-dir": TEMPORARY}
-        head.boot(*self._start(head, options), "--head")
+        head.boot(*SERVICE, *self._start(head, options), "--head")
         wait_until("the head answers", lambda: self.nodes() is not None, [head.log])
         return head
 
@@ -74,7 +76,9 @@ class RayCluster:
         """A worker on a new host, once the head knows it."""
         before = self.nodes() or []
         worker = self._network.host(name, self._environment)
-        worker.boot(*self._start(worker, {"address": f"{self.head.address}:6379", "num-cpus": "4", **options}))
+        worker.boot(
+            *SERVICE, *self._start(worker, {"address": f"{self.head.address}:6379", "num-cpus": "4", **options})
+        )
         wait_until(f"{name} has joined", lambda: worker.address in (self.nodes() or []), [worker.log, self.head.log])
         assert worker.address not in before
         return worker
@@ -87,16 +91,18 @@ class RayCluster:
 
     def nodes(self) -> list[str] | None:
         """The addresses of the living nodes; None where the head does not answer."""
-        status, content = self.client.get(f"{self.url}/api/v0/nodes?detail=0", self.token)
-        if status != 200:
-            return None
-        return [n["node_ip"] for n in json.loads(content)["data"]["result"]["result"] if n["state"] == "ALIVE"]
+        rows = self._state("nodes?detail=0")
+        return None if rows is None else [n["node_ip"] for n in rows if n["state"] == "ALIVE"]
 
     def actors(self, stage: str) -> set[str]:
         """The addresses of the nodes on which workers of a stage live."""
-        _, content = self.client.get(f"{self.url}/api/v0/actors?detail=1", self.token)
-        rows = json.loads(content)["data"]["result"]["result"]
-        return {a["address"]["ip_address"] for a in rows if stage in a["class_name"] and a["state"] == "ALIVE"}
+        addresses = {n["node_id"]: n["node_ip"] for n in self._state("nodes?detail=0") or ()}
+        rows = self._state("actors?detail=0") or ()
+        return {addresses[a["node_id"]] for a in rows if stage in a["class_name"] and a["state"] == "ALIVE"}
+
+    def _state(self, what: str) -> list[dict[str, Any]] | None:
+        status, content = self.client.get(f"{self.url}/api/v0/{what}", self.token)
+        return json.loads(content)["data"]["result"]["result"] if status == 200 else None
 
     def submit(self, folder: Path, log: Path, *command: str) -> Popen[bytes]:
         """Submit a job from the client's host, and follow it."""

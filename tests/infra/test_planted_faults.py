@@ -188,7 +188,7 @@ FAULTS = [
         "cannot import",
     ),
     ("schedule", "schedule/airflow_dag.py", '"15 2 * * *"', '"15 26 * * *"', "airflow_dag.py"),
-    ("schedule", "schedule/llmner.sbatch", '"${LLMNER_HOME:=', '"$LLMNER_HOME:=', "SC"),
+    ("schedule", "schedule/llmner.sbatch", '>"$run/token"', ">$run/token", "SC2086"),
     ("schedule", "schedule/llmner.sbatch", "#SBATCH --nodes=2", "#SBATCH --nodse=2", "--nodse is not known"),
     (
         "schedule",
