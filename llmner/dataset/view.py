@@ -7,7 +7,6 @@ it, and each mention stands once. Nothing is copied, and memory is DuckDB's, whi
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
@@ -90,15 +89,16 @@ def database(*uris: str, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
         uris: What will be read and written in it.
         memory: Most that DuckDB may hold, e.g. ``4GB``.
     """
-    with TemporaryDirectory(prefix="llmner-") as folder:
-        config = {"memory_limit": memory, "temp_directory": str(Path(folder) / "spilled")}
-        with duckdb.connect(config=config) as connection:
-            for uri in uris:
-                fs, _ = storage.file_system(uri)
-                protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-                if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
-                    connection.register_filesystem(fs)
-            yield connection
+    with (
+        TemporaryDirectory(prefix="llmner-") as folder,
+        duckdb.connect(config={"memory_limit": memory, "temp_directory": folder}) as connection,
+    ):
+        for uri in uris:
+            fs, _ = storage.file_system(uri)
+            protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+            if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
+                connection.register_filesystem(fs)
+        yield connection
 
 
 def attach(connection: duckdb.DuckDBPyConnection, view: View, schema: str, *, links: Links | None = None) -> None:

@@ -71,7 +71,7 @@ def _cells(out: str, file: str, delimiter: str, quote: str | None) -> Iterator[t
     """The fields of each line; a line break inside quotes shows as a line with another number of fields."""
     quoting = {"quotechar": quote} if quote is not None else {"quoting": csv.QUOTE_NONE}
     for number, line in _lines(out, file):
-        yield number, next(csv.reader([line], delimiter=delimiter, **quoting), [])  # type: ignore[arg-type]
+        yield number, next(csv.reader([line], delimiter=delimiter, **quoting), [])
 
 
 def _lines(out: str, file: str) -> Iterator[tuple[int, str]]:

@@ -98,7 +98,7 @@ def write_lexicon(
             pq.ParquetWriter(sink, LEXICON_SCHEMA, compression="zstd") as writer,
         ):
             while rows := [_row(name, type, version) for name in islice(stream, _ROWS)]:
-                counts.update(row["type"] for row in rows)
+                counts.update(str(row["type"]) for row in rows)
                 writer.write_table(pa.Table.from_pylist(rows, schema=LEXICON_SCHEMA))
         if not counts:
             raise InputError(f"{path}: no names were found in the files", hint="check that --from names their format")

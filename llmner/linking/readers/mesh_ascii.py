@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from llmner.linking.lexicon import Name
+from llmner.linking.lexicon import Kind, Name
 from llmner.linking.readers.files import lines
 from llmner.linking.readers.mesh import types_of_semantic_types, types_of_trees
 
@@ -35,5 +35,5 @@ def _names(fields: dict[str, list[str]]) -> Iterator[Name]:
     texts = [entry.split("|")[0].strip() for entry in entries]
     for text in dict.fromkeys([preferred, *texts]):
         for type in types:
-            kind = "preferred" if text == preferred else "synonym"
+            kind: Kind = "preferred" if text == preferred else "synonym"
             yield Name(f"MESH:{fields['UI'][0]}", text, kind, "mesh", type)

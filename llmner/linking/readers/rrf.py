@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from llmner.errors import InputError
-from llmner.linking.lexicon import Name
+from llmner.linking.lexicon import Kind, Name
 from llmner.linking.readers.files import lines, one_file
 from llmner.linking.readers.mesh import types_of_semantic_types
 
@@ -35,6 +35,6 @@ def read_rrf(paths: Sequence[str]) -> Iterator[Name]:
             raise InputError(f"{names}, line {number}: {len(fields) - 1} fields, MRCONSO has {_CONSO_FIELDS - 1}")
         concept, language, status, preferred, text, suppressed = (fields[i] for i in (0, 1, 2, 6, 14, 16))
         if language in _LANGUAGES and suppressed == "N":
-            kind = "preferred" if status == "P" and preferred == "Y" else "synonym"
+            kind: Kind = "preferred" if status == "P" and preferred == "Y" else "synonym"
             for type in types_of_semantic_types(codes[concept]):
                 yield Name(f"UMLS:{concept}", text, kind, "umls", type)
