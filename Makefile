@@ -3,18 +3,22 @@
 
 PYTHON ?= python3
 VENV := .venv
+CORPORA ?= corpora
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-vllm lint clean
+.PHONY: help install run test test-vllm train-embedded lint infra-check image-check clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
 	@echo 'make run      extract the entities of the sample documents into out/sample, and their graph'
 	@echo 'make test     all tests that need no vLLM'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
+	@echo 'make train-embedded  train the embedded model in the background, with the corpora in CORPORA'
 	@echo 'make lint     ruff and mypy'
+	@echo 'make infra-check  the files in infra/, with checkers in $(VENV)-infra; no cloud is needed'
+	@echo 'make image-check  build the container image by buildah, as root'
 	@echo 'make clean    remove what building, testing and running leave; $(VENV) stays'
 
 install: $(INSTALLED)
@@ -33,7 +37,13 @@ run: $(INSTALLED)
 	$(BIN)/llmner export neo4j out/sample out/graph --min-documents 1
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m 'not vllm'
+	LLMNER_ALONE=1 $(BIN)/pytest -m 'not vllm and not infra'
+
+# Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
+# CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.
+train-embedded: $(INSTALLED)
+	$(BIN)/python -m llmner train generator --background --config configs/training/embedded.yaml --data $(CORPORA) \
+	  $(if $(INITIAL_ADAPTER),--initial-adapter $(INITIAL_ADAPTER))
 
 # vLLM's CPU build has an environment of its own. It wants an older numpy, and pulls in builds of torchvision, torchaudio
 # and torchcodec for CUDA that break its import; nothing here uses them.
@@ -52,6 +62,21 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy llmner jobs
+
+# The checkers have an environment of their own. KUBERAY_SCHEMAS names a folder with KubeRay's schemas, to check against.
+$(VENV)-infra/.installed: infra/checks/install.sh infra/checks/requirements.txt
+	infra/checks/install.sh $(VENV)-infra
+	touch $@
+
+# Builds the image on a stand-in for its base; takes minutes and gigabytes, and root.
+image-check: $(VENV)-infra/.installed
+	command -v buildah mmdebstrap || apt-get install --yes --no-install-recommends buildah mmdebstrap
+	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_image.py
+
+infra-check: $(INSTALLED) $(VENV)-infra/.installed
+	$(VENV)-infra/bin/python -m infra.checks
+	$(VENV)-infra/bin/python -m pytest -m infra --confcutdir tests/infra tests/infra/test_planted_faults.py tests/infra/test_nightly.py
+	$(BIN)/pytest tests/infra
 
 clean:
 	rm -rf build dist out .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -1,8 +1,6 @@
-"""An extraction job for a cluster: ``ray job submit --working-dir . -- python jobs/extract.py --config FILE``."""
+"""Extract: ``ray job submit --working-dir . -- python jobs/extract.py --config FILE``."""
 
-import sys
-
-from llmner.cli import app
+from llmner.cli import run
 
 if __name__ == "__main__":
-    app(["extract", *sys.argv[1:]])
+    run("extract")

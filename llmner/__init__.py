@@ -1,7 +1,34 @@
 """Corpus-scale biomedical entity extraction with generative language models.
 
-The pipeline reads as one line: ``read -> segment -> tag -> select -> write``. Importing this package is
-light: torch, ray and vllm are imported by the modules that use them.
+The pipeline reads as one line: ``read -> segment -> tag -> select -> write``. Importing this package is light: what it
+offers is imported when it is first used, and torch, ray and vllm by the modules that use them.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmner.api import AnnotatedDocument, Model, NestedMention, load
+    from llmner.dataset.reading import open_dataset
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "AnnotatedDocument": "llmner.api",
+    "Model": "llmner.api",
+    "NestedMention": "llmner.api",
+    "load": "llmner.api",
+    "open_dataset": "llmner.dataset.reading",
+}
+
+__all__ = ["AnnotatedDocument", "Model", "NestedMention", "load", "open_dataset"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

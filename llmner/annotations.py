@@ -1,12 +1,13 @@
 """Annotated sentences: what training learns from and evaluation measures against.
 
-A file is JSON lines, one sentence a line: ``{"text", "entities": [{"start", "end", "type"}]}``, other fields
-ignored; offsets in code points, end exclusive; mentions may nest and overlap.
+A file is JSON lines, one sentence a line: ``{"doc_id", "text", "entities": [{"start", "end", "type"}]}``, other
+fields ignored; offsets in code points, end exclusive; mentions may nest and overlap. The sentences of a document
+share its ``doc_id``, which may be absent, and stand in their order.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmner.errors import InputError, InputNotFoundError
@@ -15,24 +16,41 @@ from llmner.mentions import Mention
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedSentence:
-    """A sentence and its gold mentions."""
+    """A sentence and its gold mentions.
+
+    Attributes:
+        text: The sentence.
+        mentions: Its gold mentions.
+        doc_id: The document that it is from; empty where the corpus does not say.
+    """
 
     text: str
     mentions: tuple[Mention, ...]
+    doc_id: str = ""
+
+    def mapped(self, types: Mapping[str, str]) -> "AnnotatedSentence":
+        """Return the sentence with its mentions under other types' names.
+
+        Args:
+            types: The new type of each type; mentions of types that are not in it are left out. Where two mentions
+                of one span come to one type, one stays.
+        """
+        renamed = (replace(m, type=types[m.type]) for m in self.mentions if m.type in types)
+        return replace(self, mentions=tuple(dict.fromkeys(renamed)))
 
 
-def read_annotations(path: Path, *, types: Iterable[str]) -> list[AnnotatedSentence]:
-    """Read annotated sentences.
+def read_annotations(path: Path, *, types: Iterable[str] | None = None) -> list[AnnotatedSentence]:
+    """Read annotated sentences, in the file's order.
 
     Args:
         path: JSON lines.
-        types: Names of the types that may occur.
+        types: Names of the types that may occur; by default any.
 
     Raises:
         InputNotFoundError: No such file.
         InputError: A line is not an annotated sentence, a span is not in its text or its type is not known.
     """
-    known = set(types)
+    known = None if types is None else set(types)
     try:
         # Not splitlines(): a sentence may hold U+2028 and its like.
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -43,7 +61,7 @@ def read_annotations(path: Path, *, types: Iterable[str]) -> list[AnnotatedSente
     return [_sentence(line, known, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _sentence(line: str, types: set[str], where: str) -> AnnotatedSentence:
+def _sentence(line: str, types: set[str] | None, where: str) -> AnnotatedSentence:
     try:
         raw = json.loads(line)
         text = raw["text"]
@@ -53,6 +71,6 @@ def _sentence(line: str, types: set[str], where: str) -> AnnotatedSentence:
     for m in mentions:
         if m.end > len(text):
             raise InputError(f"{where}: mention [{m.start}, {m.end}) is outside the text")
-        if m.type not in types:
+        if types is not None and m.type not in types:
             raise InputError(f"{where}: unknown type {m.type!r}", hint=f"the tag set has {', '.join(sorted(types))}")
-    return AnnotatedSentence(text, mentions)
+    return AnnotatedSentence(text, mentions, str(raw.get("doc_id", "")))

@@ -1,14 +1,8 @@
-"""The command line: options in, one call, an exit code out.
-
-Exit codes: 0 all well, 1 the job failed, 2 wrong usage or configuration, 3 the job is done but an input file was
-broken or documents failed.
-"""
+"""The command line: options in, one call of ``commands``, an exit code out (see ``commands.outcome``)."""
 
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +11,8 @@ from rich.console import Console
 
 from llmner.commands import export, graph, lexicon
 from llmner.commands.link import link
-from llmner.config import load_config, tag_sets_by_language
-from llmner.errors import ConfigError, LlmnerError
+from llmner.commands.outcome import errors_shown
+from llmner.config import NumberType, load_config, tag_sets_by_language
 
 # Ray reads these when it is imported. It prints a page for each lost worker, which our own lines count.
 _QUIET_RAY = {
@@ -27,10 +21,26 @@ _QUIET_RAY = {
 }
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+train = typer.Typer(no_args_is_help=True, help="Train adapters and selectors.")
+app.add_typer(train, name="train")
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(export.app, name="export")
 app.add_typer(graph.app, name="graph")
 app.command()(link)
+
+Model = Annotated[str, typer.Option(help="Named model or its YAML file, Hugging Face id or path.")]
+Adapter = Annotated[str | None, typer.Option(help="Adapter: folder or Hugging Face id.")]
+OpenBias = Annotated[float, typer.Option(help="Above 0 the generator finds more, and errs more.")]
+NumberTypeOption = Annotated[NumberType, typer.Option("--dtype", help="Number type to compute with.")]
+Config = Annotated[Path, typer.Option(help="Settings (YAML); docs/configuration.md lists them.")]
+Data = Annotated[Path, typer.Option(help="Folder that the paths of corpora are relative to.")]
+Output = Annotated[str | None, typer.Option(help="Folder of checkpoints and the result.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of training.")]
+
+
+def run(*command: str) -> None:
+    """Run a command with the options of this process; what ``jobs/`` calls."""
+    app([*command, *sys.argv[1:]])
 
 
 @app.callback()
@@ -41,39 +51,44 @@ def main() -> None:
         os.environ.setdefault(key, value)
 
 
-@contextmanager
-def errors_shown() -> Iterator[None]:
-    """Show an error of ours as one message with its hint and end with its exit code."""
-    try:
-        yield
-    except LlmnerError as e:
-        Console(stderr=True).print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(e, ConfigError) else 1) from e
-
-
 @app.command()
 def extract(
     inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or patterns; paths or URLs.")] = None,
     output: Annotated[str | None, typer.Option(help="Data set to write to; a path or URL.")] = None,
     config: Annotated[Path | None, typer.Option(help="Job file (YAML); options override it.")] = None,
-    format: Annotated[str | None, typer.Option(help="auto, pubmed, jsonl or parquet.")] = None,
-    model: Annotated[str | None, typer.Option(help="Named model, Hugging Face id or path.")] = None,
+    format: Annotated[str | None, typer.Option(help="Name of a format; auto looks at each file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Named model or its YAML file, Hugging Face id or path.")] = None,
+    adapter: Adapter = None,
+    open_bias: Annotated[float | None, typer.Option(help="Above 0 the generator finds more, and errs more.")] = None,
+    selector: Annotated[
+        str | None, typer.Option(help="Keep what this selector lets pass: named model, folder or Hugging Face id.")
+    ] = None,
+    dtype: Annotated[NumberType | None, typer.Option(help="Number type to compute with.")] = None,
     tag_set: Annotated[list[str] | None, typer.Option(help="Tag set, by name or YAML file; repeatable.")] = None,
     batch: Annotated[str | None, typer.Option(help="Name of the batch; by default it follows from the inputs.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many documents.")] = None,
 ) -> None:
     """Extract the entities of documents into a Parquet data set.
 
-    The same command again goes on where it was cut off, and does nothing when all is done.
+    Rerun the same command after any interruption; it resumes, and does nothing when all is done.
     """
-    from llmner.extraction.job import run_job
+    from llmner.commands.extract import run_extract
 
-    given = {"inputs": inputs, "output": output, "format": format, "model": model, "batch": batch, "limit": limit}
-    overrides: dict[str, Any] = {key: value for key, value in given.items() if value not in (None, [])}
+    overrides: dict[str, Any] = {
+        "inputs": inputs or None,
+        "output": output,
+        "format": format,
+        "model": model,
+        "adapter": adapter,
+        "open_bias": open_bias,
+        "select": {"mode": "on", "model": selector} if selector else None,
+        "dtype": dtype,
+        "batch": batch,
+        "limit": limit,
+    }
     with errors_shown():
-        if tag_set:
-            overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set))
-        code = run_job(load_config(config, overrides), Console())
+        overrides["tag_sets"] = tag_sets_by_language(tuple(tag_set)) if tag_set else None
+        code = run_extract(load_config(config, _given(overrides)), Console())
     raise typer.Exit(code)
 
 
@@ -81,32 +96,37 @@ def extract(
 def evaluate(
     data: Annotated[list[Path], typer.Option(help="Annotated sentences, JSON lines; repeatable.")],
     tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
-    model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
-    adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
-    open_bias: Annotated[float, typer.Option(help="Above 0: the generator finds more, and errs more.")] = 0.0,
+    model: Model = "embedded",
+    adapter: Adapter = None,
+    open_bias: OpenBias = 0.0,
     selector: Annotated[
-        str | None, typer.Option(help="Measure with this selector, too: embedded, or a folder.")
+        str | None, typer.Option(help="Measure with this selector, too: named model, folder or Hugging Face id.")
     ] = None,
+    dtype: NumberTypeOption = "auto",
     limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(help="For each --data which of its types is which of the tag set's: A=B,C. Others do not count."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the figures to.")] = None,
     html: Annotated[Path | None, typer.Option(help="File to write the figures to as a page.")] = None,
     card: Annotated[Path | None, typer.Option(help="Model card to write the figures into.")] = None,
 ) -> None:
     """Measure a model on annotated corpora: strict span and type scores with intervals, and what goes wrong."""
-    from llmner.evaluation.job import Outputs, run_evaluation
+    from llmner.commands.evaluate import Outputs, run_evaluation
+    from llmner.models.registry import generator_spec
+    from llmner.selection.selector import selector_spec
 
     with errors_shown():
-        outputs = Outputs(json=json, html=html, card=card)
         run_evaluation(
             data,
             tag_set,
-            outputs,
+            Outputs(json=json, html=html, card=card),
             Console(),
-            model=model,
-            adapter=adapter,
+            generator=generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype),
+            selector=selector_spec(selector, dtype=dtype) if selector else None,
             limit=limit,
-            open_bias=open_bias,
-            selector=selector,
+            types=types or (),
         )
 
 
@@ -116,11 +136,10 @@ def publish(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
 ) -> None:
     """Write the flat mentions with another threshold, without running a model again."""
-    from llmner.extraction.thresholds import publish_at
+    from llmner.commands.publish import run_publish
 
     with errors_shown():
-        url = publish_at(dataset, threshold)
-    Console().print(f"Mentions   {url}", soft_wrap=True)
+        run_publish(dataset, threshold, Console())
 
 
 @app.command()
@@ -128,61 +147,132 @@ def candidates(
     data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
     tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],
     output: Annotated[Path, typer.Option(help="File to write to, JSON lines.")],
-    model: Annotated[str, typer.Option(help="Named model, Hugging Face id or path.")] = "embedded",
-    adapter: Annotated[str | None, typer.Option(help="Adapter folder or Hugging Face id.")] = None,
-    open_bias: Annotated[float, typer.Option(help="Above 0: find more, and err more.")] = 0.0,
+    model: Model = "embedded",
+    adapter: Adapter = None,
+    open_bias: OpenBias = 0.0,
+    dtype: NumberTypeOption = "auto",
     sentences: Annotated[int | None, typer.Option(help="Only so many sentences, drawn by the seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 13,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 13,
 ) -> None:
     """Write what a generator finds in annotated sentences, for training and measuring a selector.
 
-    Give sentences that the generator was not trained on: on those it was it makes too few mistakes.
+    Give sentences that the generator was not trained on: on those it was trained on it makes too few mistakes.
     """
-    from random import Random
-
-    from llmner.annotations import read_annotations
-    from llmner.models import load_engine
-    from llmner.selection.candidates import find_candidates
-    from llmner.tagset import load_tag_set
+    from llmner.commands.candidates import write_candidates
+    from llmner.models.registry import generator_spec
 
     with errors_shown():
-        types = load_tag_set(tag_set)
-        read = read_annotations(data, types=[t.name for t in types.types])
-        if not read:
-            raise ConfigError(f"{data}: no sentences to find candidates in")
-        count = len(read) if sentences is None else min(sentences, len(read))
-        chosen = {i + 1: read[i] for i in sorted(Random(seed).sample(range(len(read)), count))}
-        engine = load_engine(model, adapter=adapter, open_bias=open_bias)
-        found = 0
-        with output.open("w", encoding="utf-8") as stream:
-            for judged in find_candidates(engine, chosen, types, source=data.name):
-                stream.write(judged.to_json() + "\n")
-                found += len(judged.candidates)
-    Console(stderr=True).print(f"{len(chosen)} sentences with {found} candidates in {output}")
+        generator = generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype)
+        write_candidates(
+            data, tag_set, output, Console(stderr=True), generator=generator, sentences=sentences, seed=seed
+        )
 
 
 @app.command()
 def convert(
-    inputs: Annotated[list[Path], typer.Argument(help="Files of an annotated corpus; for brat .ann files or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files or folders of an annotated corpus; paths or URLs.")],
     format: Annotated[str, typer.Option(help="pubtator, bioc, bio, cmeee or brat.")],
     output: Annotated[Path | None, typer.Option(help="File to write to; standard output by default.")] = None,
     types: Annotated[str | None, typer.Option(help="Types to keep, comma between; A=B calls A B.")] = None,
 ) -> None:
     """Convert an annotated corpus to JSON lines, a sentence a line, for training and evaluation."""
-    from llmner.conversion import convert as conversion
+    from llmner.commands.convert import run_convert
 
     with errors_shown():
-        names = None if types is None else dict(_renamed(name) for name in types.split(","))
-        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
-            account = conversion.convert(inputs, format, stream, types=names)
-    Console(stderr=True).print(conversion.table(account))
-    if account.broken or account.wrong:
-        raise typer.Exit(3)
+        code = run_convert(inputs, format, output, types, Console(stderr=True))
+    raise typer.Exit(code)
 
 
-def _renamed(name: str) -> tuple[str, str]:
-    """A type's name in the corpus and ours, from ``A=B`` or ``A``."""
-    theirs, _, ours = (part.strip() for part in name.partition("="))
-    if not theirs:
-        raise ConfigError(f"types: {name!r} names no type", hint="for example Chemical,DiseaseClass=Disease")
-    return theirs, ours or theirs
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show the card of this model; by default list all.")] = None,
+) -> None:
+    """List the models that have a name, or show the card of one."""
+    from llmner.commands.models import show_card, show_models
+
+    with errors_shown():
+        if name:
+            show_card(name, Console())
+        else:
+            show_models(Console())
+
+
+@app.command()
+def configuration() -> None:
+    """Write every key of job, training and model files with its default and meaning, as Markdown."""
+    from llmner.commands.configuration import configuration_page
+
+    sys.stdout.write(configuration_page())
+
+
+@train.command("generator")
+def train_generator(
+    config: Config,
+    data: Data = Path(),
+    output: Output = None,
+    steps: Steps = None,
+    decay: Annotated[int | None, typer.Option(help="Last steps, in which the learning rate falls to zero.")] = None,
+    initial_adapter: Annotated[str | None, typer.Option(help="Adapter to go on from.")] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Train detached, at low priority; the output is in LLMNER_RUNS.")
+    ] = False,
+    pause: Annotated[
+        bool, typer.Option("--pause", help="Pause while tests or benchmarks run on this machine.")
+    ] = False,
+) -> None:
+    """Train a generator's adapter."""
+    from llmner.commands import train as training
+
+    overrides = _given({"output": output, "steps": steps, "decay": decay, "initial_adapter": initial_adapter})
+    with errors_shown():
+        if background:
+            training.start_in_background(config, data, overrides, Console())
+        else:
+            training.train_generator(config, data, overrides, Console(), pause=pause)
+
+
+@train.command("curve")
+def train_curve(
+    run: Annotated[Path, typer.Argument(help="Output of a generator's training, a local folder.")],
+    output: Annotated[Path, typer.Argument(help="SVG file to write.")],
+) -> None:
+    """Draw what a training has measured on development sentences so far."""
+    from llmner.commands import train as training
+
+    with errors_shown():
+        training.draw_curve(run, output)
+
+
+@train.command("selector")
+def train_selector(
+    config: Config,
+    data: Data = Path(),
+    output: Output = None,
+    variant: Annotated[str | None, typer.Option(help="Which of the settings' variants, for ablations.")] = None,
+    steps: Steps = None,
+) -> None:
+    """Train a selector."""
+    from llmner.commands import train as training
+
+    with errors_shown():
+        overrides = _given({"output": output, "steps": steps})
+        training.train_selector(config, data, overrides, Console(), variant=variant)
+
+
+@train.command("ablations")
+def train_ablations(
+    config: Config,
+    data: Data = Path(),
+    output: Annotated[Path, typer.Option(help="Local folder of the runs and the table.")] = Path("runs/ablations"),
+    steps: Steps = None,
+) -> None:
+    """Train and measure the variants of a generator's training, side by side."""
+    from llmner.commands import train as training
+
+    with errors_shown():
+        training.train_ablations(config, data, output, _given({"steps": steps}), Console())
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {key: value for key, value in options.items() if value is not None}

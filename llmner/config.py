@@ -1,25 +1,21 @@
-"""One model for a job: what to read, with what to tag it, where to write, on which resources.
+"""The settings of a job: what to read, with what to tag it, where to write, on which resources.
 
-Invariant: what shapes the answers is in the fingerprint, and nothing else is; two runs with the same
-fingerprint give the same rows for the same document, on any number of workers.
+Invariant: a job that is valid can be planned; a key that is unknown or has an unusable value is an error that names it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from llmner.documents import SCHEMA_VERSION
 from llmner.errors import ConfigError
 from llmner.settings import Settings, read_mapping, validated
+from llmner.sources.registry import AUTO, format_named
 from llmner.tagset import TagSet, load_tag_set
 
 Lang = Literal["en", "zh"]
+NumberType = Literal["auto", "float32", "bfloat16"]
 
 
 class Workers(Settings):
@@ -31,8 +27,8 @@ class Workers(Settings):
         gpus: GPUs of a worker, or a part of one.
         accelerator: Kind of GPU, as Ray calls it (``H100``); any where not given.
         threads: Threads of a worker's model; all cores of its node where not given.
-        documents: Documents a batch: what the model is given at once, and what a lost worker repeats.
-        batches: Batches that are in a worker's engine at once. The local engine takes one.
+        rows_per_call: Documents that the model is given at once, and that a lost worker repeats.
+        calls: Calls that are in a worker's model at once. The local engine takes one.
     """
 
     actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
@@ -40,8 +36,8 @@ class Workers(Settings):
     gpus: float = Field(default=0.0, ge=0)
     accelerator: str | None = None
     threads: int | None = Field(default=None, ge=1)
-    documents: int = Field(default=32, ge=1)
-    batches: int = Field(default=1, ge=1)
+    rows_per_call: int = Field(default=32, ge=1)
+    calls: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Workers":
@@ -56,12 +52,12 @@ class Selecting(Workers):
     Attributes:
         mode: ``on`` keeps the mentions that the selector lets pass, ``score-only`` scores and keeps all, ``off``
             runs none.
-        model: ``embedded``, or the folder of a selector.
+        model: A named model, a folder or a Hugging Face id; by default the selector of the job's ``model``.
         threshold: Mentions below it are not kept; by default the selector's own for each tag set, tuned on dev data.
     """
 
     mode: Literal["off", "on", "score-only"] = "off"
-    model: str = "embedded"
+    model: str | None = None
     threshold: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("mode", mode="before")
@@ -93,13 +89,15 @@ class JobConfig(Settings):
     """An extraction job.
 
     Attributes:
-        inputs: Files, folders or patterns, as URLs or local paths.
-        output: URL of the data set.
-        format: Format of the inputs; ``auto`` goes by the name of each file.
+        inputs: Files, folders or patterns, as URIs or local paths.
+        output: URI or path of the data set.
+        format: Name of the format of the inputs; ``auto`` looks at the content of each file, then at its name.
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
-        model: A named model, a Hugging Face id or a path.
-        adapter: Path of an adapter for it.
-        adapters: Paths of other adapters for single tag sets or languages, by their names; vLLM only.
+        model: A named model, the path of a file that describes one, a folder, or a Hugging Face id, where
+            ``org/name@revision`` names a branch, tag or commit.
+        adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
+        adapters: Other adapters for single tag sets or languages, by their names; vLLM only.
+        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well.
         engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
@@ -112,16 +110,17 @@ class JobConfig(Settings):
         batch: Name of the batch; by default it follows from the inputs.
         limit: Only so many documents, in the order of the inputs.
         stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
-            more than a batch takes on the slowest worker, and than the cluster needs to come by a node.
+            more than a call takes on the slowest worker, and than the cluster needs to come by a node.
     """
 
     inputs: tuple[str, ...] = Field(min_length=1)
     output: str = Field(min_length=1)
-    format: Literal["auto", "pubmed", "jsonl", "parquet"] = "auto"
+    format: str = AUTO
     fields: Mapping[str, str] = {}
     model: str = "embedded"
     adapter: str | None = None
     adapters: Mapping[str, str] = {}
+    dtype: NumberType = "auto"
     engine: Literal["local", "vllm"] = "local"
     vllm: VllmOptions = VllmOptions()
     tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
@@ -134,12 +133,19 @@ class JobConfig(Settings):
     limit: int | None = Field(default=None, ge=1)
     stall_minutes: float = Field(default=60, gt=0)
 
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name != AUTO and not format_named(name).documents:
+            raise ValueError(f"{name} is a format of annotations, not of documents")
+        return name
+
     @model_validator(mode="after")
     def _engine_can(self) -> "JobConfig":
-        if self.engine == "local" and (self.adapters or self.tag.batches > 1):
-            raise ValueError("adapters and tag.batches above 1 need engine: vllm")
-        if self.select.batches > 1:
-            raise ValueError("select.batches: the selector takes one at a time")
+        if self.engine == "local" and (self.adapters or self.tag.calls > 1):
+            raise ValueError("adapters and tag.calls above 1 need engine: vllm")
+        if self.select.calls > 1:
+            raise ValueError("select.calls: the selector takes one at a time")
         if self.engine == "vllm" and self.open_bias and self.vllm.draft:
             raise ValueError("open_bias with engine: vllm needs vllm.draft: 0, vLLM ignores biases when it drafts")
         if self.engine == "vllm" and self.vllm.tensor_parallel > 1 and self.tag.gpus != self.vllm.tensor_parallel:
@@ -147,7 +153,7 @@ class JobConfig(Settings):
         return self
 
     def load_tag_sets(self) -> dict[str, tuple[TagSet, ...]]:
-        """The tag sets themselves, by language.
+        """Load the tag sets, by language.
 
         Raises:
             ConfigError: One does not exist, or is listed under another language than its own.
@@ -167,12 +173,14 @@ def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> JobCon
 
     Args:
         path: The file; None for defaults and overrides alone.
-        overrides: Values that replace the file's, by key.
+        overrides: Values that replace the file's, by key; of ``select`` only the keys that are given.
 
     Raises:
         ConfigError: Not readable, not YAML, or a key that is unknown, missing or has an unusable value.
     """
     raw = read_mapping(Path(path)) if path is not None else {}
+    if isinstance(raw.get("select"), Mapping) and "select" in overrides:
+        overrides = {**overrides, "select": {**raw["select"], **overrides["select"]}}
     return validated(JobConfig, {**raw, **overrides}, str(path) if path is not None else "options")
 
 
@@ -183,44 +191,3 @@ def tag_sets_by_language(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         lang = load_tag_set(name).lang
         result[lang] = (*result.get(lang, ()), name)
     return result
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Everything that shapes the answers, as readable parts and as one hash."""
-
-    parts: dict[str, str]
-
-    @property
-    def hash(self) -> str:
-        """Sixteen hex digits."""
-        content = json.dumps(self.parts, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def difference(self, other: Mapping[str, str]) -> list[str]:
-        """A line for each part that is not the same in the other one: ``part: theirs -> ours``."""
-        keys = sorted(self.parts.keys() | other.keys())
-        changed = [k for k in keys if self.parts.get(k) != other.get(k)]
-        return [f"{k}: {other.get(k, 'nothing')} -> {self.parts.get(k, 'nothing')}" for k in changed]
-
-
-def fingerprint(
-    engine: Mapping[str, str],
-    tag_sets: Mapping[str, tuple[TagSet, ...]],
-    *,
-    segmentation: str,
-    selector: Mapping[str, str] = MappingProxyType({}),
-) -> Fingerprint:
-    """Fingerprint of a job.
-
-    Args:
-        engine: What shapes the engine's answers: digests of model and adapter, prompts, decoding.
-        tag_sets: Tag sets by language.
-        segmentation: Version and settings of the segmentation.
-        selector: Parts of the selector, see ``selecting.Selection.parts``; none where none runs.
-    """
-    parts = {"schema": SCHEMA_VERSION, "segmentation": segmentation, **selector}
-    parts |= {f"engine.{key}": value for key, value in engine.items()}
-    for lang, sets in tag_sets.items():
-        parts[f"tag_sets.{lang}"] = ", ".join(f"{t.name} {t.digest[:12]}" for t in sets)
-    return Fingerprint(parts)

@@ -1,24 +1,23 @@
 """What a document is: one canonical text, an identity, and where it came from.
 
-Invariant: ``text`` is the one string all offsets refer to (code points); ``key`` and ``text_sha256`` follow
-from the identity and the text alone, so the same input gives the same row on every machine. Whatever a source
-reads becomes exactly one row: a record that cannot be read is a document with an error, never a gap.
+Invariant: ``text`` is the one string that all offsets refer to, in code points. ``key`` and ``text_sha256`` follow from
+the identity and the text alone, so the same input gives the same row on every machine. Every record of a source becomes
+a row: a record that cannot be read is a document with an error, never a gap.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
-from llmner.errors import LlmnerError
-from llmner.mentions import MENTION_STRUCT
+from llmner.errors import InputError, LlmnerError
+from llmner.mentions import Mention, Span
 
-SCHEMA_VERSION = "1.0"
+FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
-SENTENCE_STRUCT = pa.struct(
-    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
-)
+Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
 
 # What a source yields, one row a document.
 SOURCE_SCHEMA = pa.schema(
@@ -40,19 +39,22 @@ SOURCE_SCHEMA = pa.schema(
     ]
 )
 
-# What the pipeline writes: the same, and what extraction found.
-DOCUMENT_SCHEMA = pa.schema(
-    [
-        *SOURCE_SCHEMA,
-        pa.field("sentences", pa.list_(SENTENCE_STRUCT), nullable=False),
-        pa.field("mentions", pa.list_(MENTION_STRUCT), nullable=False),
-        pa.field("source_tokens", pa.int32(), nullable=False),  # tokens of the text, once a tag set
-        pa.field("fed_tokens", pa.int32(), nullable=False),  # tokens the model was fed to tag it
-        pa.field("run_id", pa.string(), nullable=False),  # the run that tagged it; a resumed batch has several
-        pa.field("record", pa.int64(), nullable=False),  # place in the batch: input number * 2^32 + number in the input
-    ],
-    metadata={"llmner.schema_version": SCHEMA_VERSION},
-)
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What the annotators of a corpus found in a document.
+
+    Attributes:
+        mentions: Gold mentions, sorted, each once.
+        sentences: Spans of the sentences where the format gives them; empty where they are to be found.
+        problems: What was wrong with the mentions and sentences that were left out.
+        discontinuous: How many mentions were left out because they consist of several spans.
+    """
+
+    mentions: tuple[Mention, ...]
+    sentences: tuple[Span, ...] = ()
+    problems: tuple[InputError, ...] = ()
+    discontinuous: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Document:
         title: The part of the text that is the title; empty where there is none.
         lang: ``en`` or ``zh``.
         year: Year of publication, where known.
+        annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
     """
 
@@ -79,6 +82,7 @@ class Document:
     title: str = ""
     lang: str = "en"
     year: int | None = None
+    annotations: Annotations | None = None
     error: LlmnerError | None = None
 
     @property
@@ -93,25 +97,27 @@ def document_key(source: str, source_id: str, version: int) -> int:
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big", signed=True)
 
 
+def document_row(document: Document) -> Row:
+    """A document as read, as a row of ``SOURCE_SCHEMA``."""
+    error = document.error
+    return {
+        "doc_key": document.key,
+        "source": document.source,
+        "source_id": document.source_id,
+        "version": document.version,
+        "source_file": document.source_file,
+        "lang": document.lang,
+        "year": document.year,
+        "title": document.title,
+        "text": document.text,
+        "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
+        "status": "rejected" if error else "read",
+        "error_class": type(error).__name__ if error else None,
+        "error_message": str(error) if error else None,
+        "error_stage": "read" if error else None,
+    }
+
+
 def documents_table(documents: Sequence[Document]) -> pa.Table:
     """Rows of ``SOURCE_SCHEMA`` for documents as read."""
-    rows = [
-        {
-            "doc_key": d.key,
-            "source": d.source,
-            "source_id": d.source_id,
-            "version": d.version,
-            "source_file": d.source_file,
-            "lang": d.lang,
-            "year": d.year,
-            "title": d.title,
-            "text": d.text,
-            "text_sha256": hashlib.sha256(d.text.encode()).hexdigest(),
-            "status": "rejected" if d.error else "read",
-            "error_class": type(d.error).__name__ if d.error else None,
-            "error_message": str(d.error) if d.error else None,
-            "error_stage": "read" if d.error else None,
-        }
-        for d in documents
-    ]
-    return pa.Table.from_pylist(rows, schema=SOURCE_SCHEMA)
+    return pa.Table.from_pylist([document_row(d) for d in documents], schema=SOURCE_SCHEMA)

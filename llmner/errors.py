@@ -1,4 +1,4 @@
-"""A class an error: what went wrong, whether trying again can help, and what to do about it.
+"""One class for each error: what went wrong, whether trying again can help, and what to do about it.
 
 Invariant: every message names the thing at fault (file, document, option); ``hint`` says the way out.
 """
@@ -92,7 +92,7 @@ class EngineDeadError(LlmnerError):
 
 
 class WorkerDiedError(LlmnerError):
-    """A document that ended its worker again and again."""
+    """A document on which a worker died again and again."""
 
 
 class DatasetError(LlmnerError):
@@ -104,7 +104,7 @@ class FingerprintMismatchError(DatasetError):
 
 
 class CountMismatchError(DatasetError):
-    """Documents that went in and did not come out."""
+    """Documents that were read and are missing from what was written."""
 
 
 class BatchLockedError(DatasetError):
@@ -114,7 +114,13 @@ class BatchLockedError(DatasetError):
 
 
 class JobFailedError(LlmnerError):
-    """A job that ended before its end; what it has done so far stays."""
+    """A job that ended early; what it has done so far stays."""
+
+    retryable = True
+
+
+class StoppedError(LlmnerError):
+    """A run that was asked to stop, and left a checkpoint to go on from."""
 
     retryable = True
 
@@ -123,6 +129,6 @@ STORAGE_FAILED = "storage failed"  # in every message of StorageError: Ray knows
 
 
 class StorageError(LlmnerError):
-    """Storage that failed in passing: a timeout, a server error."""
+    """Storage that failed for a moment: a timeout, a server error."""
 
     retryable = True

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow as pa
-
 Match = Literal["exact", "repaired"]
+Span = tuple[int, int]  # half-open
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,24 +44,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-MENTION_STRUCT = pa.struct(
-    [
-        pa.field("start", pa.int32(), nullable=False),
-        pa.field("end", pa.int32(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("type", pa.string(), nullable=False),
-        pa.field("tag_set", pa.string(), nullable=False),
-        pa.field("sentence", pa.int32(), nullable=False),  # index into the document's sentences
-        pa.field("parent", pa.int32()),  # index into the document's mentions; null at the top
-        pa.field("generator_score", pa.float32(), nullable=False),
-        pa.field("selector_score", pa.float32()),  # null where no selector ran
-        pa.field("kept", pa.bool_(), nullable=False),
-        pa.field("match", pa.string(), nullable=False),
-    ]
-)
-
-
-def parents(spans: Sequence[tuple[int, int]]) -> list[int | None]:
+def parents(spans: Sequence[Span]) -> list[int | None]:
     """Find for each span the smallest span that encloses it.
 
     Of equal spans the earlier in the sequence encloses the later, so the result is a forest.

@@ -6,7 +6,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """Path of ``configs/<name>``; it need not exist.
+    """Return the path of ``configs/<name>``; it need not exist.
 
     Args:
         name: Path relative to ``configs``, e.g. ``tagsets/bc5cdr.yaml``.

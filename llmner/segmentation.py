@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from sentencex import get_sentence_boundaries
 
 from llmner.mentions import trimmed
-from llmner.tagging.units import split_units
+from llmner.units import split_units
 
 # What shapes the sentences, for a data set's fingerprint: count up when a rule changes.
 VERSION = f"1+sentencex-{version('sentencex')}"

@@ -23,7 +23,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """What a YAML file holds.
+    """Return what a YAML file holds.
 
     Raises:
         ConfigError: Not readable, not YAML or no mapping.
@@ -40,12 +40,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def validated(model: type[S], raw: Mapping[str, Any], where: str) -> S:
-    """Settings from what a file holds.
+    """Make settings from what a file holds.
 
     Args:
-        model: Their class.
+        model: The settings' class.
         raw: Values by key.
-        where: What an error names as their place.
+        where: Where they are from; errors name it.
 
     Raises:
         ConfigError: A key that is unknown, missing or has an unusable value.

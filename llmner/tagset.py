@@ -6,7 +6,8 @@ so a tag set has a name, and every mention carries it.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,20 @@ class TagSet:
             if not t.label.strip() or any(c in t.label for c in "[]:：\n\r"):
                 raise ConfigError(f"tag set {self.name}: label {t.label!r} is empty or has a bracket, colon or newline")
 
+    def narrowed(self, names: Collection[str]) -> "TagSet":
+        """Return the tag set with some of its types only, in its order and under its name.
+
+        Args:
+            names: Names of the types to keep, at least one.
+
+        Raises:
+            ConfigError: A name is not one of its types.
+        """
+        if unknown := set(names) - {t.name for t in self.types}:
+            known = ", ".join(t.name for t in self.types)
+            raise ConfigError(f"tag set {self.name} has no type {', '.join(sorted(unknown))}", hint=f"it has {known}")
+        return replace(self, types=tuple(t for t in self.types if t.name in names))
+
     @cached_property
     def digest(self) -> str:
         """Hex sha256 of everything that shapes the prompt; part of a data set's fingerprint."""
@@ -63,14 +78,19 @@ class TagSet:
 
 
 def load_tag_set(name: str) -> TagSet:
-    """Load a tag set by the name of a bundled one or by the path of a YAML file.
+    """Load a tag set by the name of a bundled one or by the path of a YAML file, or some of its types.
+
+    ``biomed:Gene,Disease`` is the tag set ``biomed`` with these two types alone.
 
     The file holds ``name``, ``lang`` and ``types``: a list of ``name``, optional ``label`` (default: the name)
     and ``definition``.
 
     Raises:
-        ConfigError: No such tag set, or the file is not one.
+        ConfigError: No such tag set, the file is not one, or it has no such type.
     """
+    if ":" in name:
+        whole, _, names = name.rpartition(":")
+        return load_tag_set(whole).narrowed([n.strip() for n in names.split(",")])
     path = Path(name) if name.endswith((".yaml", ".yml")) else resource(f"tagsets/{name}.yaml")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))

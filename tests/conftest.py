@@ -1,9 +1,10 @@
-"""What tests in several folders share; tiny_models.py lies beside it."""
+"""What tests in several folders share; helper modules lie beside it."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 import tiny_models
 from hypothesis import settings
@@ -23,6 +24,18 @@ S3_ENVIRONMENT = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _trainings_pause() -> Iterator[None]:
+    """Trainings in the background pause while the whole suite runs."""
+    if os.environ.get("LLMNER_ALONE"):
+        from llmner.training.background import busy
+
+        with busy():
+            yield
+    else:
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_environment() -> Iterator[dict[str, str]]:
     """The environment that reaches an S3 server."""
@@ -39,7 +52,7 @@ def cluster(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
     import ray
 
     before = dict(os.environ)
-    os.environ.update(s3_environment, PYTHONPATH=str(Path(__file__).parent / "extraction"))  # workers inherit it
+    os.environ.update(s3_environment, PYTHONPATH=str(Path(__file__).parent))  # workers inherit it
     ray.init(address="local", num_cpus=4, object_store_memory=300 << 20, include_dashboard=False, log_to_driver=False)
     os.environ.clear()
     os.environ.update(before)
@@ -51,3 +64,21 @@ def cluster(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
 def tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer for the tiny models."""
     return tiny_models.byte_tokenizer()
+
+
+@pytest.fixture
+def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """An empty bucket."""
+    for key, value in s3_environment.items():
+        monkeypatch.setenv(key, value)
+    name = f"bucket-{abs(hash(request.node.nodeid)):x}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A folder for inputs."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    return folder

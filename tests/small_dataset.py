@@ -1,18 +1,21 @@
 """Data sets made by hand: documents with given mentions, committed as a run commits them."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from llmner import storage
-from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION, document_key
-from llmner.extraction.dataset import Dataset, File, Manifest
-from llmner.extraction.publish import flatten
+from llmner.dataset.files import write_table
+from llmner.dataset.fingerprint import Fingerprint, ensure
+from llmner.dataset.layout import Layout
+from llmner.dataset.manifest import Draft, File
+from llmner.dataset.manifest import commit as commit_manifest
+from llmner.dataset.publish import flatten
+from llmner.dataset.schema import DOCUMENT_SCHEMA, SCHEMA_VERSION
+from llmner.documents import document_key
 from llmner.mentions import parents
 from llmner.segmentation import segment
 
@@ -84,40 +87,29 @@ class Document:
 
 def commit(uri: str, batch: str, documents: Sequence[Document], *, files: int = 1) -> None:
     """Commit documents as a batch, spread over files."""
-    dataset = Dataset(uri)
-    description = {"schema_version": SCHEMA_VERSION, "fingerprint": "by hand", "parts": {}}
-    storage.write_new(dataset.description, json.dumps(description).encode())
-    number = len(dataset.batches()) + 1
-    place, written = dataset.batch(batch), []
+    layout = Layout.at(uri)
+    ensure(layout, Fingerprint({"made": "by hand"}), [])
+    place, written = layout.batch(batch), []
     for i in range(files):
         table = pa.Table.from_pylist([d.row() for d in documents[i::files]], schema=DOCUMENT_SCHEMA)
         name = f"{batch}-{i}.parquet"
-        content = _write(storage.join(place.documents, name), table)
-        _write(storage.join(place.mentions, name), flatten(table))
-        digest = hashlib.sha256(content).hexdigest()
-        written.append(File(name=name, rows=table.num_rows, bytes=len(content), sha256=digest))
-    finished = f"2026-01-{number:02d}T00:00:00Z"
-    place.write_manifest(
-        Manifest(
+        write_table(storage.join(place.documents, name), table)
+        write_table(storage.join(place.mentions, name), flatten(table))
+        written.append(File(name=name, rows=table.num_rows, bytes=1, sha256="by hand"))
+    commit_manifest(
+        layout,
+        Draft(
             schema_version=SCHEMA_VERSION,
             batch=batch,
-            selection="by hand",
+            inputs_digest="by hand",
             fingerprint="by hand",
             inputs=[],
             files=written,
             counts={"documents": len(documents)},
             tag_sets={},
-            started=finished,
-            finished=finished,
+            started="2026-01-01T00:00:00Z",
+            finished="2026-01-01T00:00:00Z",
             run_id="run",
             versions={},
-        )
+        ),
     )
-
-
-def _write(uri: str, table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    storage.write_whole(uri, content)
-    return content

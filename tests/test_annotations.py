@@ -22,6 +22,17 @@ def test_sentences_are_read_with_their_code_points(tmp_path):
     assert first.mentions == (Mention(16, 20, "Disease"),)
 
 
+def test_a_sentence_knows_its_document_and_can_be_given_other_types(tmp_path):
+    file = tmp_path / "a.jsonl"
+    entities = [{"start": 0, "end": 7, "type": t} for t in ("Drug", "Amino_acid", "Cancer")]
+    file.write_text(json.dumps({"doc_id": 7, "text": "aspirin", "entities": entities}), encoding="utf-8")
+    (sentence,) = read_annotations(file)
+    assert sentence.doc_id == "7"
+    mapped = sentence.mapped({"Drug": "Chemical", "Amino_acid": "Chemical"})
+    assert mapped.mentions == (Mention(0, 7, "Chemical"),)
+    assert (mapped.text, mapped.doc_id) == ("aspirin", "7")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -21,7 +21,7 @@ def call(*arguments: str) -> tuple[int, str]:
         (["--output", "out"], "inputs: Field required"),
         (["a.xml"], "output: Field required"),
         (["a.xml", "--output", "out", "--limit", "0"], "limit: Input should be greater than or equal to 1"),
-        (["a.xml", "--output", "out", "--format", "docx"], "format: Input should be"),
+        (["a.xml", "--output", "out", "--format", "docx"], "format: no such format: docx (one of"),
         (["a.xml", "--output", "out", "--tag-set", "none"], "no tag set 'none' (bundled: anatem"),
         (["a.xml", "--output", "out", "--batch", "a/b"], "batch: String should match"),
         (["--config", "none.yaml"], "none.yaml: cannot be read"),

@@ -1,12 +1,12 @@
-"""Jobs from YAML, and what is in their fingerprint."""
+"""Jobs from YAML."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from llmner.config import JobConfig, fingerprint, load_config, tag_sets_by_language
+from llmner.config import JobConfig, load_config, tag_sets_by_language
 from llmner.errors import ConfigError
-from llmner.tagset import load_tag_set
 
 BASE = {"inputs": ["a.xml"], "output": "out"}
 
@@ -61,19 +61,6 @@ def test_tag_sets_sort_themselves_by_language() -> None:
         tag_sets_by_language(("nonesuch",))
 
 
-def test_the_fingerprint_holds_what_shapes_answers() -> None:
-    en = {"en": (load_tag_set("bc5cdr"),)}
-    base = fingerprint({"model": "m"}, en, segmentation="1, at most 400")
-    assert base.hash == fingerprint({"model": "m"}, en, segmentation="1, at most 400").hash
-    others = [
-        fingerprint({"model": "n"}, en, segmentation="1, at most 400"),
-        fingerprint({"model": "m"}, en, segmentation="1, at most 300"),
-        fingerprint({"model": "m"}, {"en": (load_tag_set("genia"),)}, segmentation="1, at most 400"),
-    ]
-    assert len({base.hash, *(o.hash for o in others)}) == 4
-    assert others[1].difference(base.parts) == ["segmentation: 1, at most 400 -> 1, at most 300"]
-
-
 def test_the_sample_job_is_valid() -> None:
     sample = Path(__file__).resolve().parents[1] / "configs" / "jobs" / "sample.yaml"
     assert load_config(sample, {}).load_tag_sets().keys() == {"en", "zh"}
@@ -81,8 +68,8 @@ def test_the_sample_job_is_valid() -> None:
 
 def test_what_only_vllm_can_do_asks_for_it() -> None:
     base = BASE
-    JobConfig.model_validate(base | {"engine": "vllm", "adapters": {"zh": "a"}, "tag": {"batches": 4, "gpus": 0.5}})
-    for more in ({"adapters": {"zh": "a"}}, {"tag": {"batches": 2}}):
+    JobConfig.model_validate(base | {"engine": "vllm", "adapters": {"zh": "a"}, "tag": {"calls": 4, "gpus": 0.5}})
+    for more in ({"adapters": {"zh": "a"}}, {"tag": {"calls": 2}}):
         with pytest.raises(ValueError, match="engine: vllm"):
             JobConfig.model_validate(base | more)
     spread = base | {"engine": "vllm", "vllm": {"tensor_parallel": 2}}
@@ -93,3 +80,11 @@ def test_what_only_vllm_can_do_asks_for_it() -> None:
     JobConfig.model_validate(biased | {"vllm": {"draft": 0}})
     with pytest.raises(ValueError, match="draft"):
         JobConfig.model_validate(biased)
+
+
+def test_the_words_on_and_off_of_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    for word, mode in (("on", "on"), ("off", "off"), ("score-only", "score-only")):
+        file.write_text(f"inputs: [a]\noutput: b\nselect: {{mode: {word}}}\n")
+        assert load_config(file, {}).select.mode == mode
+    assert json.loads(load_config(file, {}).model_dump_json())["select"]["threshold"] is None

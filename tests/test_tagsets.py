@@ -63,6 +63,17 @@ def test_what_is_no_tag_set_is_told(content: str, message: str, tmp_path: Path) 
         load_tag_set(str(file))
 
 
+def test_a_part_of_a_tag_set_keeps_name_and_order() -> None:
+    whole = load_tag_set("biomed")
+    part = whole.narrowed(["Species", "Gene"])
+    assert [t.name for t in part.types] == ["Gene", "Species"]
+    assert part.name == whole.name
+    assert part.digest != whole.digest
+    assert load_tag_set("biomed:Species, Gene") == part
+    with pytest.raises(ConfigError, match="biomed has no type Virus"):
+        load_tag_set("biomed:Gene,Virus")
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"no tag set 'none'.*cmedqaner"):
         load_tag_set("none")

@@ -1,1 +1,1 @@
-"""What the commands show: progress, tables, pages; one file a command. Nothing below this package prints."""
+"""What the commands do and show: progress, tables, pages; one file a command. Nothing below this package prints."""

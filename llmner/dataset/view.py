@@ -7,18 +7,21 @@ it, and each mention stands once. Nothing is copied, and memory is DuckDB's, whi
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from llmner import storage
 from llmner.dataset.links import LINK_SCHEMA, Links
-from llmner.documents import DOCUMENT_SCHEMA
+from llmner.dataset.reading import open_dataset
+from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
 from llmner.errors import DatasetError
-from llmner.extraction.dataset import Dataset
-from llmner.extraction.publish import MENTION_SCHEMA
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -65,43 +68,42 @@ def open_view(uri: str, commit: int | None = None) -> View:
     Raises:
         DatasetError: There is no data set, or no such commit.
     """
-    dataset = Dataset(uri)
-    dataset.describe()
-    manifests = sorted(dataset.batches(), key=lambda m: (m.finished, m.batch))
-    newest = len(manifests)
+    dataset = open_dataset(uri)
+    newest = len(dataset.manifests)
     if commit is not None and not 0 <= commit <= newest:
         raise DatasetError(f"{uri}: there is no commit {commit}", hint=f"the newest is {newest}")
     last = newest if commit is None else commit
     files = []
-    for number, manifest in enumerate(manifests[:last], 1):
-        batch = dataset.batch(manifest.batch)
-        for file in manifest.files:
-            places = (storage.join(folder, file.name) for folder in (batch.documents, batch.mentions))
-            files.append(ViewFile(number, manifest.batch, file.name, *places))
-    return View(dataset.url, last, tuple(files))
+    for manifest in dataset.manifests[:last]:
+        batch = dataset.layout.batch(manifest.batch)
+        for name in manifest.names:
+            places = (storage.join(folder, name) for folder in (batch.documents, batch.mentions))
+            files.append(ViewFile(manifest.commit, manifest.batch, name, *places))
+    return View(dataset.uri, last, tuple(files))
 
 
 @contextmanager
-def database(*uris: str, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(*uris: str, memory: str) -> "Iterator[duckdb.DuckDBPyConnection]":
     """Open a database for the time of a computation; what does not fit in memory goes to temporary files.
 
     Args:
         uris: What will be read and written in it.
         memory: Most that DuckDB may hold, e.g. ``4GB``.
     """
-    with (
-        TemporaryDirectory(prefix="llmner-") as folder,
-        duckdb.connect(config={"memory_limit": memory, "temp_directory": folder}) as connection,
-    ):
-        for uri in uris:
-            fs, _ = storage.file_system(uri)
-            protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-            if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
-                connection.register_filesystem(fs)
-        yield connection
+    import duckdb
+
+    with TemporaryDirectory(prefix="llmner-") as folder:
+        spilled = str(Path(folder) / "spilled")
+        with duckdb.connect(config={"memory_limit": memory, "temp_directory": spilled}) as connection:
+            for uri in uris:
+                fs, _ = storage.file_system(uri)
+                protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+                if not isinstance(fs, LocalFileSystem) and not connection.filesystem_is_registered(protocol):
+                    connection.register_filesystem(fs)
+            yield connection
 
 
-def attach(connection: duckdb.DuckDBPyConnection, view: View, schema: str, *, links: Links | None = None) -> None:
+def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, links: Links | None = None) -> None:
     """Make the view's relations in a schema of its own: ``documents``, ``mentions`` and ``links``.
 
     ``documents`` has the columns of ``DOCUMENT_SCHEMA`` but the mentions; only documents that could be read and tagged
@@ -154,7 +156,7 @@ def missing_links(view: View, links: Links) -> list[ViewFile]:
     return [f for f in view.files if f.name not in made[f.batch]]
 
 
-def changes(connection: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
+def changes(connection: "duckdb.DuckDBPyConnection", old: str, new: str) -> None:
     """Make the relations of what lies between two attached views, in the schema of the new one.
 
     ``changed`` are documents that are new or have another row, ``withdrawn`` those that are no more; both have the
@@ -168,7 +170,7 @@ def changes(connection: duckdb.DuckDBPyConnection, old: str, new: str) -> None:
 
 
 def _attach_files(
-    connection: duckdb.DuckDBPyConnection, schema: str, part: str, uris: list[str], row: pa.Schema
+    connection: "duckdb.DuckDBPyConnection", schema: str, part: str, uris: list[str], row: pa.Schema
 ) -> None:
     if not uris:
         empty = row.append(pa.field("file", pa.int32())).empty_table()

@@ -29,7 +29,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Of the three rates of a score."""
+    """95 % intervals of the three rates of a score."""
 
     precision: Interval
     recall: Interval
@@ -67,7 +67,7 @@ class Resamples:
             row[:] = np.bincount(rng.integers(0, sentences, sentences), minlength=sentences)
 
     def rates(self, counts: Counts) -> NDArray[np.float64]:
-        """Precision, recall and F1 of each resample.
+        """Return precision, recall and F1 of each resample.
 
         Args:
             counts: (sentences, 4), see ``scoring``.
@@ -80,12 +80,12 @@ class Resamples:
         return np.stack([precision, recall, _ratio(2 * precision * recall, precision + recall)])
 
     def intervals(self, counts: Counts) -> Intervals:
-        """95 % intervals of precision, recall and F1."""
+        """Return 95 % intervals of precision, recall and F1."""
         return Intervals(*(_interval(rate) for rate in self.rates(counts)))
 
 
 def intervals(counts: Counts, *, times: int = TIMES) -> Intervals:
-    """95 % intervals of precision, recall and F1.
+    """Return 95 % intervals of precision, recall and F1.
 
     Args:
         counts: Of at least one sentence, see ``scoring.count``.

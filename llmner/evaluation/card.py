@@ -17,12 +17,12 @@ _MARK = re.compile(f"{re.escape(BEGIN)}|{re.escape(END)}")
 
 
 def figures_section(evaluations: Sequence[Evaluation], engine: Mapping[str, str], day: date) -> str:
-    """The section: a table, a corpus a row.
+    """Return the section: a table with a row for each corpus.
 
     Args:
-        evaluations: Of each corpus, at least one.
+        evaluations: The evaluation of each corpus, at least one.
         engine: What was measured, see ``Engine.fingerprint``.
-        day: When.
+        day: When it was measured.
     """
     rows = []
     for e in evaluations:
@@ -40,7 +40,7 @@ def figures_section(evaluations: Sequence[Evaluation], engine: Mapping[str, str]
 
 
 def with_section(card: str, section: str) -> str:
-    """The card with its figures replaced; they come last where it had none.
+    """Return the card with its figures replaced; they come last where it had none.
 
     Raises:
         ConfigError: The section has a beginning and no end, or the other way round, or there are several.

@@ -5,8 +5,8 @@ Invariant: every sentence counts; one the engine failed on counts with no mentio
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +30,11 @@ class Evaluation:
 
     Attributes:
         corpus: Name of the corpus.
-        tag_set: The types it is annotated with.
+        tag_set: The types that count.
         sentences: Its sentences, with their gold mentions.
-        results: The engine's, in the same order.
+        results: What the engine made of them, in the same order.
         seconds: Time for all of them together.
-        selected: The selector's part, where one took part.
+        selected: What the selector did, where one took part.
     """
 
     corpus: str
@@ -56,7 +56,7 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> Scores:
-        """Strict scores, span and type."""
+        """Strict scores: a mention is right when its span and its type are."""
         return score(self.gold, self.predicted)
 
     @cached_property
@@ -81,7 +81,7 @@ class Evaluation:
 
     @property
     def source_tokens_per_second(self) -> float:
-        """How fast it was."""
+        """Source tokens tagged a second."""
         return self.source_tokens / self.seconds
 
     @property
@@ -90,7 +90,7 @@ class Evaluation:
         return sum(r.fed_tokens for r in self.results)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for a JSON file."""
+        """Return all of it for a JSON file."""
         return {
             "corpus": self.corpus,
             "tag_set": self.tag_set.name,
@@ -106,15 +106,22 @@ class Evaluation:
 
 
 def evaluate(
-    engine: Engine, sentences: Sequence[AnnotatedSentence], tag_set: TagSet, *, corpus: str | None = None
+    engine: Engine,
+    sentences: Sequence[AnnotatedSentence],
+    tag_set: TagSet,
+    *,
+    corpus: str | None = None,
+    types: Collection[str] | None = None,
 ) -> Evaluation:
     """Tag sentences, to compare them with their gold mentions.
 
     Args:
         engine: What to measure.
         sentences: At least one.
-        tag_set: The types the sentences are annotated with.
+        tag_set: The types to ask for.
         corpus: Name of the corpus; by default the tag set's.
+        types: Those of the types that the sentences are annotated with; what is found of others does not count. By
+            default all of them.
     """
     corpus = corpus or tag_set.name
     requests = [TaggingRequest(s.text, tag_set) for s in sentences]
@@ -123,6 +130,9 @@ def evaluate(
     for first in range(0, len(requests), _REPORTED):
         results += engine.tag(requests[first : first + _REPORTED])
         logger.info("%s: %d of %d sentences tagged", corpus, len(results), len(requests))
+    if types is not None:
+        tag_set = tag_set.narrowed(types)
+        results = [replace(r, mentions=tuple(m for m in r.mentions if m.type in types)) for r in results]
     return Evaluation(corpus, tag_set, tuple(sentences), tuple(results), time.perf_counter() - started)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from llmner.evaluation.bootstrap import Intervals, Resamples
 from llmner.evaluation.mistakes import KINDS, Frequent, Mistake, mistakes, most_frequent
 from llmner.evaluation.scoring import ALL, Group, Score, Span, nesting, tally
-from llmner.tagging.units import shown, split_units
+from llmner.units import shown, split_units
 
 # Names of the groups by the least length in each, in units.
 _MENTION_LENGTHS = {1: "1", 2: "2", 3: "3", 4: "4–5", 6: "6–9", 10: "10 and more"}
@@ -29,7 +29,7 @@ class Measured:
     intervals: Intervals
 
     def to_dict(self) -> dict[str, Any]:
-        """Rates, counts and intervals, for JSON."""
+        """Return rates, counts and intervals for JSON."""
         return {**self.score.to_dict(), "intervals": asdict(self.intervals)}
 
 
@@ -51,7 +51,7 @@ class Figures:
     frequent: Sequence[Frequent]
 
     def to_dict(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Everything, for JSON.
+        """Return everything for JSON.
 
         Args:
             texts: The sentences.
@@ -110,7 +110,7 @@ def figures(
 
 
 def _length(text: str) -> int:
-    """Units that are not only white space."""
+    """Count the units that are not white space."""
     return sum(not unit.isspace() for unit in split_units(shown(text)))
 
 
@@ -127,7 +127,7 @@ def _by_type(made: Sequence[Sequence[Mistake]], types: Sequence[str]) -> dict[st
 
 
 def _mistake(frequent: Frequent, text: str) -> dict[str, Any]:
-    """A frequent mistake, for JSON: the first sentence it was made in, and its mentions there."""
+    """Return a frequent mistake for JSON: the first sentence it was made in, and its mentions there."""
 
     def mention(span: Span | None) -> dict[str, Any] | None:
         return span and {"start": span[0], "end": span[1], "type": span[2], "text": text[span[0] : span[1]]}

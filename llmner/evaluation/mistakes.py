@@ -68,7 +68,7 @@ class Frequent:
 
 
 def mistakes(gold: Iterable[Span], predicted: Iterable[Span]) -> list[Mistake]:
-    """The mistakes of a sentence, in order of their places.
+    """Return the mistakes of a sentence, in order of their places.
 
     Which belong together: of all overlapping pairs first those of one span, then those of one type, then the others,
     each time the pair with the most in common (overlap by union) before the next; a mention is in one pair at most.
@@ -98,12 +98,12 @@ def _kind(gold: Span, predicted: Span) -> Kind:
 
 
 def _common(a: Span, b: Span) -> float:
-    """Overlap of two overlapping spans as a share of what they cover together, in (0, 1]."""
+    """Return the overlap of two overlapping spans as a share of what they cover together, in (0, 1]."""
     return (min(a[1], b[1]) - max(a[0], b[0])) / (max(a[1], b[1]) - min(a[0], b[0]))
 
 
 def most_frequent(texts: Sequence[str], made: Sequence[Sequence[Mistake]], *, limit: int = 20) -> list[Frequent]:
-    """The most frequent mistakes, those that came first before others as frequent.
+    """Return the most frequent mistakes; of equally frequent ones the one made first comes first.
 
     Args:
         texts: The sentences.

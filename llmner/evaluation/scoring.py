@@ -40,7 +40,7 @@ class Score:
 
     @classmethod
     def of(cls, counts: Counts) -> "Score":
-        """Of all sentences together."""
+        """Return the score of all sentences together."""
         return cls(*counts.sum(axis=0).tolist())
 
     def __add__(self, other: "Score") -> "Score":
@@ -68,7 +68,7 @@ class Score:
         return 2 * p * r / (p + r) if p + r else 0.0
 
     def to_dict(self) -> dict[str, float | int]:
-        """Rates, and the counts in their usual names."""
+        """Return the rates, and the counts by their usual names."""
         return {
             "precision": self.precision,
             "recall": self.recall,
@@ -128,7 +128,7 @@ def score(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -
 
 
 def nesting(nested: bool) -> Group:
-    """The group of the mentions that overlap another one of their own side, or of those that do not."""
+    """Return the group of mentions that overlap another one of their own side, or of those that do not."""
     return "nesting", "nested" if nested else "flat"
 
 
@@ -169,7 +169,7 @@ def tally(
 
 
 def _nesting(mentions: Iterable[Span]) -> dict[Span, bool]:
-    """The mentions of a sentence, each once, with whether it overlaps another."""
+    """Return the mentions of a sentence, each once, with whether it overlaps another."""
     ordered = sorted({(start, end, type_) for start, end, type_ in mentions})
     result = {}
     reach = 0  # the farthest end of the mentions before

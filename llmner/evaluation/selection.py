@@ -23,8 +23,8 @@ class Selected:
     """A selector's part in an evaluation.
 
     Attributes:
-        before: The generator alone.
-        results: What is left of its mentions, in the same order.
+        before: The evaluation of the generator alone.
+        results: What is left of its mentions, sentence by sentence.
         scores: For each sentence the scores of its candidates.
         winners: For each sentence which of them win against their rivals.
         threshold: Winners below it are left out.
@@ -89,7 +89,7 @@ class Selected:
         return points
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for a JSON file."""
+        """Return all of it for a JSON file."""
         compared, interval = self.comparison, self.comparison.interval
         return {
             "threshold": self.threshold,
@@ -116,9 +116,9 @@ def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluatio
     """Let a selector judge what a generator found.
 
     Args:
-        selector: It.
-        settings: Its settings.
-        evaluation: Of the generator.
+        selector: Judges the mentions.
+        settings: The selector's thresholds, and what may nest.
+        evaluation: The generator's evaluation.
     """
     name = evaluation.tag_set.name
     threshold = settings.tuning(name).threshold

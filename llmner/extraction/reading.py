@@ -5,35 +5,39 @@ it and in whatever order; it tells records apart even where their keys are the s
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
+from llmner.dataset.schema import RECORD_BITS
 from llmner.errors import LlmnerError
-from llmner.extraction.commit import RECORD_BITS
+from llmner.extraction.counts import Records
+from llmner.extraction.mailbox import Mailbox
 
 Read = Callable[[], Iterable[pa.Table]]
 
 
 class NumberedDatasource(Datasource):
-    """A source whose rows also have ``record``, and whose progress a monitor is told.
+    """A source whose rows also have ``record``, and which tells how far it is read.
 
     Args:
         source: The source; it has one task for each input, in their order.
         limit: Only so many records, in the order of the inputs; a single task then reads them.
-        monitor: Handle of the run's ``Monitor`` actor.
+        counts: Where the records read are counted.
+        mailbox: Where an error goes that ends the run.
     """
 
-    def __init__(self, source: Datasource, limit: int | None, monitor: Any) -> None:
+    def __init__(self, source: Datasource, limit: int | None, counts: Records, mailbox: Mailbox) -> None:
         super().__init__()
         reads = list(enumerate(task.read_fn for task in source.get_read_tasks(1)))
         self._tasks: list[Sequence[tuple[int, Read]]] = [reads] if limit is not None else [[read] for read in reads]
         self._limit = limit
-        self._monitor = monitor
+        self._counts = counts
+        self._mailbox = mailbox
 
     @property
     def tasks(self) -> int:
@@ -54,20 +58,27 @@ class NumberedDatasource(Datasource):
         """One task an input, or one for all."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
-            ReadTask(_Numbered(reads, self._limit, self._monitor, i, self.tasks), unknown)
-            for i, reads in enumerate(self._tasks)
+            ReadTask(
+                _Numbered(reads, self._limit, partial(self._counts.read, task, self.tasks), self._mailbox), unknown
+            )
+            for task, reads in enumerate(self._tasks)
         ]
 
 
 class _Numbered:
+    """Reads what belongs to one task."""
+
     def __init__(
-        self, reads: Sequence[tuple[int, Read]], limit: int | None, monitor: Any, task: int, tasks: int
+        self,
+        reads: Sequence[tuple[int, Read]],
+        limit: int | None,
+        report: Callable[[int, bool], None],
+        mailbox: Mailbox,
     ) -> None:
         self._reads = reads
         self._limit = limit
-        self._monitor = monitor
-        self._task = task
-        self._tasks = tasks
+        self._report = report
+        self._mailbox = mailbox
 
     def __call__(self) -> Iterator[pa.Table]:
         records = 0
@@ -75,12 +86,12 @@ class _Numbered:
             for table in self._limited():
                 records += table.num_rows
                 yield table
-                self._report(records, finished=False)
+                self._report(records, False)
         except LlmnerError as e:
             if not e.retryable:  # Ray tries such a task again
-                ray.get(self._monitor.fail.remote(e))
+                self._mailbox.leave(e)
             raise
-        ray.get(self._report(records, finished=True))
+        self._report(records, True)
 
     def _limited(self) -> Iterator[pa.Table]:
         left = self._limit
@@ -100,6 +111,3 @@ class _Numbered:
                 record = pa.array(np.arange(first, first + table.num_rows))
                 first += table.num_rows
                 yield table.append_column(pa.field("record", pa.int64(), nullable=False), record)
-
-    def _report(self, records: int, *, finished: bool) -> Any:
-        return self._monitor.read.remote(self._task, self._tasks, records, finished)

@@ -60,7 +60,7 @@ def check(out: str, *, prefixes: Iterable[str] = (), memory: str = "4GB") -> lis
     Raises:
         DatasetError: There is no finished export.
     """
-    out = storage.absolute_url(out)
+    out = storage.absolute_uri(out)
     description = read_description(out)
     known = {*PREFIXES, *prefixes}
     problems: list[Problem] = []

@@ -79,7 +79,7 @@ def export(
     """
     if since is not None and format not in _DIFFERENCES:
         raise ConfigError(f"{format}: --since is not possible", hint=f"it is for {', '.join(_DIFFERENCES)}")
-    out = storage.absolute_url(out)
+    out = storage.absolute_uri(out)
     write = partial(write_neo4j, parquet=parquet) if format == "neo4j" else WRITERS[format]
     with open_rows(uri, out, cutoffs, commit=commit, since=since, memory=memory) as rows:
         description = {"format": format, "dataset": rows.view.uri, "commit": rows.view.commit, "since": since}

@@ -41,8 +41,8 @@ def abbreviations(text: str, spans: Iterable[tuple[int, int]] = ()) -> dict[str,
                 found.setdefault(word[0], bracket[1])
             continue
         if _CJK.match(before[-1:]):
-            end = bracket.start()
-            long = text[starts[end] : end] if end in starts else None
+            begin = starts.get(bracket.start())
+            long = None if begin is None else text[begin : bracket.start()]
         else:
             long = _long_form(short, before)
         if long is not None:

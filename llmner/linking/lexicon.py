@@ -149,4 +149,4 @@ def open_lexicon(path: str) -> Lexicon:
     found = metadata.get(b"llmner.lexicon_forms")
     if found != FORMS_VERSION.encode():
         raise InputError(f"{path}: not a lexicon of this version", hint="make it again with `llmner lexicon build`")
-    return Lexicon(storage.absolute_url(path), digest.hexdigest())
+    return Lexicon(storage.absolute_uri(path), digest.hexdigest())

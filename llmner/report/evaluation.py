@@ -1,4 +1,4 @@
-"""One HTML page that shows what an evaluation came to.
+"""One HTML page that shows the results of an evaluation.
 
 Key idea: a page is sections, and a section is a title, a note, and a plot or a table or both. To add one, write a
 function from an evaluation to a section and list it in ``SECTIONS``.
@@ -53,9 +53,9 @@ def evaluation_page(evaluations: Sequence[Evaluation], engine: Mapping[str, str]
     """Make the page.
 
     Args:
-        evaluations: Of each corpus, at least one.
+        evaluations: The evaluation of each corpus, at least one.
         engine: What was measured, see ``Engine.fingerprint``.
-        day: When.
+        day: When it was measured.
 
     Returns:
         A complete HTML document.
@@ -67,7 +67,7 @@ def evaluation_page(evaluations: Sequence[Evaluation], engine: Mapping[str, str]
 
 
 def overview(evaluations: Sequence[Evaluation]) -> Section:
-    """All corpora side by side."""
+    """Show all corpora side by side."""
     return Section(
         title="Corpora",
         note="Strict: a mention is right when start, end and type are. Macro is the mean F1 of the types.",
@@ -81,12 +81,12 @@ def overview(evaluations: Sequence[Evaluation]) -> Section:
 
 
 def by_type(evaluation: Evaluation) -> Section | None:
-    """Scores by type."""
+    """Show the scores by type."""
     return _scores(evaluation, "type", "Types")
 
 
 def by_nesting(evaluation: Evaluation) -> Section | None:
-    """Scores of nested and flat mentions."""
+    """Show the scores of nested and flat mentions."""
     note = (
         "Nested mentions overlap another one of their own side: precision is over the predicted mentions that overlap "
         "predicted ones, recall over the gold mentions that overlap gold ones."
@@ -95,18 +95,18 @@ def by_nesting(evaluation: Evaluation) -> Section | None:
 
 
 def by_mention_length(evaluation: Evaluation) -> Section | None:
-    """Scores by length of the mention."""
+    """Show the scores by length of the mention."""
     note = "In units: a run of letters, a run of digits, a Chinese character or another sign."
     return _scores(evaluation, "mention length", "Length of the mention", note)
 
 
 def by_sentence_length(evaluation: Evaluation) -> Section | None:
-    """Scores by length of the sentence."""
+    """Show the scores by length of the sentence."""
     return _scores(evaluation, "sentence length", "Length of the sentence", "In the same units.")
 
 
 def kinds_of_mistakes(evaluation: Evaluation) -> Section | None:
-    """Mistakes by kind, for each type."""
+    """Show mistakes by kind, for each type."""
     counts = evaluation.figures.mistakes
     if not counts:
         return None
@@ -122,7 +122,7 @@ def kinds_of_mistakes(evaluation: Evaluation) -> Section | None:
 
 
 def frequent_mistakes(evaluation: Evaluation) -> Section | None:
-    """The most frequent mistakes, each in its first sentence."""
+    """Show the most frequent mistakes, each in its first sentence."""
     frequent, texts = evaluation.figures.frequent, evaluation.texts
     if not frequent:
         return None
@@ -136,7 +136,7 @@ def frequent_mistakes(evaluation: Evaluation) -> Section | None:
 
 
 def selector(evaluation: Evaluation) -> Section | None:
-    """What the selector earned and cost."""
+    """Show what the selector earned and cost."""
     selected = evaluation.selected
     if selected is None:
         return None
@@ -156,7 +156,7 @@ def selector(evaluation: Evaluation) -> Section | None:
 
 
 def calibration(evaluation: Evaluation) -> Section | None:
-    """Whether the selector's scores are what they say."""
+    """Show whether the selector's scores are the probabilities that they should be."""
     selected = evaluation.selected
     if selected is None:
         return None
@@ -210,7 +210,7 @@ def _shown(text: str, mistake: Mistake) -> tuple[Markup, Markup, Markup]:
 
 
 def context(text: str, mistake: Mistake) -> Markup:
-    """The words around a mistake, gold and predicted spans marked."""
+    """Return the words around a mistake, gold and predicted spans marked."""
     start, end = max(0, mistake.span[0] - _AROUND), min(len(text), mistake.span[1] + _AROUND)
     spans = {"gold": mistake.gold, "predicted": mistake.predicted}
     edges = sorted({start, end, *(edge for m in spans.values() if m is not None for edge in m[:2])})

@@ -1,4 +1,4 @@
-"""One HTML page that shows documents with their mentions marked in the text.
+"""HTML that shows documents with their mentions marked in the text: a page of many, or one for a notebook.
 
 Invariant: the marked text read without its labels is the document's text, whatever way the mentions overlap.
 """
@@ -64,8 +64,25 @@ def highlight_page(documents: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def highlight(text: str, mentions: Sequence[Mention]) -> str:
+    """Return a text with its mentions marked, for a place in another page, such as a notebook's.
+
+    Args:
+        text: The text.
+        mentions: Its mentions, of any tag sets; each tag set has a paragraph of its own.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for mention in mentions:
+        counts[mention["tag_set"]][mention["type"]] += 1
+    paragraphs = {n: marked(text, [m for m in mentions if m["tag_set"] == n], 0, len(text)) for n in counts}
+    style = _hues(counts)
+    return TEMPLATES.get_template("fragment.html").render(
+        paragraphs=paragraphs or {"": [text]}, style=style, hues=sorted({*style.values()})
+    )
+
+
 def _hues(counts: Mapping[str, Counter[str]]) -> dict[tuple[str, str], int]:
-    """A hue for each type of each tag set: its own in the tag set, and where possible that of its name elsewhere."""
+    """Choose a hue for each type: its own in the tag set, and where possible the one its name has in other tag sets."""
     by_name: dict[str, int] = {}
     hues: dict[tuple[str, str], int] = {}
     for tag_set, of_set in counts.items():
@@ -80,7 +97,7 @@ def _hues(counts: Mapping[str, Counter[str]]) -> dict[tuple[str, str], int]:
 
 
 def _document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template shows of a document."""
+    """Return what the template shows of a document."""
     text = row["text"]
     by_tag_set: defaultdict[str, list[Mention]] = defaultdict(list)
     for mention in row["mentions"]:
@@ -102,7 +119,7 @@ def _document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def marked(text: str, mentions: Iterable[Mention], start: int, end: int) -> list[str | Mark]:
-    """A stretch of text as a forest of marks.
+    """Return a stretch of text as a forest of marks.
 
     Of two mentions that cross, the later one is divided where the earlier one ends.
 

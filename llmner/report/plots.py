@@ -36,7 +36,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def rates_plot(rows: Mapping[str, Measured]) -> str:
-    """F1 with its interval, precision and recall, a row each, as SVG."""
+    """Draw F1 with its interval, precision and recall, one row for each name, as SVG."""
     with mpl.rc_context(_STYLE):
         figure, axes = _axes(list(rows))
         for y, measured in enumerate(rows.values()):
@@ -55,7 +55,7 @@ def rates_plot(rows: Mapping[str, Measured]) -> str:
 
 
 def shares_plot(rows: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> str:
-    """Counts as stacked bars, a row each, as SVG.
+    """Draw counts as stacked bars, one row for each name, as SVG.
 
     Args:
         rows: For each row its count of each part.
@@ -82,7 +82,7 @@ def square_plot(
     marks: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     diagonal: bool = False,
 ) -> str:
-    """A line in the unit square, as SVG.
+    """Draw a line in the unit square, as SVG.
 
     Args:
         line: Its points.
@@ -107,8 +107,29 @@ def square_plot(
         return _svg(figure)
 
 
+def curves_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> str:
+    """Named lines through points, the first one drawn strong, as SVG.
+
+    Args:
+        curves: The points of each line, in the order of x.
+        x: Name of the axis.
+        y: Name of the axis.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(1.6 * _WIDTH, _WIDTH), layout="constrained")
+        axes = figure.add_subplot(xlabel=x, ylabel=y)
+        axes.tick_params(length=0)
+        axes.grid(color=LINE, lw=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        for i, (name, points) in enumerate(curves.items()):
+            style: dict[str, Any] = {"color": ACCENT, "lw": 2.5, "zorder": 4} if i == 0 else {"lw": 1.2}
+            axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", ms=3.5, label=name, **style)
+        _legend(figure)
+        return _svg(figure)
+
+
 def _axes(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """A figure with a named row for each name, from top to bottom."""
+    """Return a figure with one row for each name, from top to bottom."""
     figure = Figure(figsize=(_WIDTH, _ROW * len(names) + 0.75), layout="constrained")
     axes = figure.add_subplot()
     axes.set_yticks(range(len(names)), labels=names)

@@ -19,9 +19,9 @@ class Calibration(Settings):
     """Weights of the evidence.
 
     Attributes:
-        logit: Of the selector's logit.
-        generator: Of the log odds of the generator's score.
-        bias: Added.
+        logit: Weight of the selector's logit.
+        generator: Weight of the log odds of the generator's score.
+        bias: Added to both.
     """
 
     logit: float = 1.0
@@ -29,7 +29,7 @@ class Calibration(Settings):
     bias: float = 0.0
 
     def probabilities(self, logits: Sequence[float], generator_scores: Sequence[float]) -> list[float]:
-        """Probability of each candidate that it is right."""
+        """Return for each candidate the probability that it is right."""
         z = _evidence(logits, generator_scores) @ np.array([self.logit, self.generator, self.bias])
         return list(map(float, _sigmoid(z)))
 
@@ -53,7 +53,7 @@ def fit(logits: Sequence[float], generator_scores: Sequence[float], right: Seque
 def reliability(
     probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
 ) -> list[tuple[float, float, int]]:
-    """For each bin of equal width that is not empty: mean probability, share that is right, count."""
+    """Return for each filled bin of equal width the mean probability, the share that is right, and the count."""
     p, y = np.asarray(probabilities, dtype=float), np.asarray(right, dtype=float)
     of = np.minimum((p * bins).astype(int), bins - 1)
     filled = [of == b for b in range(bins) if (of == b).any()]
@@ -61,13 +61,16 @@ def reliability(
 
 
 def calibration_error(probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float:
-    """Expected calibration error: how far probability and share of right ones are apart, on average."""
+    """Return the expected calibration error: how far probability and share of right ones are apart, on average."""
     rows = reliability(probabilities, right, bins=bins)
     return sum(n * abs(p - share) for p, share, n in rows) / max(1, len(right))
 
 
 def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right candidate scores above a wrong one; ties count half, 0.5 where one kind is missing."""
+    """Return the probability that a right candidate scores above a wrong one; ties count half.
+
+    Where one kind is missing it is 0.5.
+    """
     ranks = np.searchsorted(np.sort(scores), scores, side="left") + np.searchsorted(
         np.sort(scores), scores, side="right"
     )
@@ -80,14 +83,14 @@ def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
 
 
 def best_threshold(probabilities: Sequence[float], gold: int) -> float:
-    """The threshold with the best F1 that may be expected when candidates at or above it are kept.
+    """Return the threshold with the best F1 that may be expected when candidates at or above it are kept.
 
     It is half of that F1 (Lipton, Elkan & Naryanaswamy 2014): a candidate earns ``2 p`` above the line and costs 1
     below it. Expectation by calibrated probabilities, where counting right ones would follow each accident of the
     dev data.
 
     Args:
-        probabilities: Of the candidates that won against their rivals.
+        probabilities: Those of the candidates that won against their rivals.
         gold: Gold mentions in all, those without a candidate included.
 
     Returns:

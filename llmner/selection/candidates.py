@@ -23,9 +23,10 @@ from llmner.mentions import Mention
 from llmner.selection.samples import UnitSpan
 from llmner.tagging import prompts
 from llmner.tagging.engine import Engine, TaggingRequest
+from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, UnitTokeniser
 
 CONTEXT = 2  # units shown on each side of a candidate
 VERSION = 2  # raise it when the same selector would see other tokens
@@ -39,7 +40,7 @@ class JudgedSentence:
         text: The sentence.
         tag_set: Name of the tag set.
         gold: Annotated mentions.
-        candidates: The generator's, with its scores.
+        candidates: What the generator found, with its scores.
         source: Name of the file of annotated sentences.
         line: Number of its line there, from 1.
         engine: What found the candidates.
@@ -54,7 +55,7 @@ class JudgedSentence:
     engine: str
 
     def to_json(self) -> str:
-        """Its line of the file."""
+        """Return its line of the file."""
         content = {
             "text": self.text,
             "tag_set": self.tag_set,
@@ -88,12 +89,12 @@ def read_candidates(path: Path) -> list[JudgedSentence]:
 def find_candidates(
     engine: Engine, sentences: Mapping[int, AnnotatedSentence], tag_set: TagSet, *, source: str, at_once: int = 64
 ) -> Iterator[JudgedSentence]:
-    """What a generator finds in annotated sentences, in their order.
+    """Yield what a generator finds in annotated sentences, in their order.
 
     Args:
         engine: The generator.
-        sentences: By number of their line; best none that it was trained on.
-        tag_set: What they are annotated with.
+        sentences: Sentences by the number of their line; best none that the generator was trained on.
+        tag_set: The types that they are annotated with.
         source: Name of their file.
         at_once: Sentences a call of the engine.
 
@@ -142,7 +143,7 @@ class Sheet:
 
     @property
     def size(self) -> int:
-        """Tokens in all."""
+        """How many tokens it has."""
         return len(self.sentence) + sum(map(len, self.branches))
 
 
@@ -161,7 +162,7 @@ class SheetCodec:
         self._tokenizer = tokenizer
         self._form = form
         self._units = UnitTokeniser(self._encode)
-        self._suffix, self._open, self._close, self._bar = map(self._encode, (prompts.SUFFIX, "[", "]", prompts.BAR))
+        self._suffix, self._open, self._close = map(self._encode, (prompts.SUFFIX, "[", "]"))
         self._end = self._encode("\n") or [t for t in [tokenizer.sep_token_id] if t is not None]
         if not self._end:
             raise ModelError("the tokenizer has neither a line end nor a separator")
@@ -169,11 +170,11 @@ class SheetCodec:
         self._named = lru_cache(maxsize=1024)(self._encode)
 
     def source(self, text: str) -> TokenisedText:
-        """Units and tokens of a sentence."""
+        """Return units and tokens of a sentence."""
         return self._units(prompts.sentence(text, self._form))
 
     def sheet(self, source: TokenisedText, tag_set: TagSet, spans: Iterable[UnitSpan]) -> Sheet:
-        """The tokens of a sentence and its candidates."""
+        """Return the tokens of a sentence and its candidates."""
         begins = [i for i, unit in enumerate(source.unit_at) if unit >= 0]  # the token that each unit begins with
 
         def tokens(first: int, last: int) -> tuple[int, ...]:
@@ -181,13 +182,13 @@ class SheetCodec:
 
         def branch(span: UnitSpan) -> tuple[int, ...]:
             label = tag_set.types[span.type].label
-            one_line = self._form.layout == "inline"
+            before, after = LAYOUTS[self._form.layout].around(label)
             return (
-                *([] if one_line else self._named(prompts.line_head(label))),
+                *(token for text in before for token in self._named(text)),
                 *tokens(span.first - CONTEXT, span.first),
                 *self._open,
                 *tokens(span.first, span.last),
-                *([*self._bar, *self._named(label)] if one_line else []),
+                *(token for text in after for token in self._named(text)),
                 *self._close,
                 *tokens(span.last, span.last + CONTEXT),
                 *self._end,
@@ -205,6 +206,6 @@ class SheetCodec:
 
 
 def unit_spans(source: TokenisedText, mentions: Sequence[Mention], tag_set: TagSet) -> list[UnitSpan]:
-    """Mentions as the units that cover them, types as indices; those of unknown types are left out."""
+    """Return mentions as the units that cover them, types as indices; those of unknown types are left out."""
     index = {t.name: i for i, t in enumerate(tag_set.types)}
     return [UnitSpan(*source.covering(m.start, m.end), index[m.type]) for m in mentions if m.type in index]

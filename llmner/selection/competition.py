@@ -4,6 +4,7 @@ Invariant: winning does not depend on the threshold, so a threshold can be moved
 stored scores; of the candidates kept no two are rivals.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,15 +29,26 @@ class Rules:
     nesting: Mapping[str, tuple[Nesting, ...]]
 
     def kept(self, spans: Sequence[Span], scores: Sequence[float], tag_set: str) -> list[bool]:
-        """Which candidates of one text stay."""
+        """Decide which candidates of one text stay."""
         threshold = self.thresholds.get(tag_set, self.threshold)
         return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
+
+    def parts(self) -> dict[str, str]:
+        """Return the rules as readable parts of a fingerprint."""
+        thresholds = [f"{self.threshold:.6g}", *(f"{k} {t:.6g}" for k, t in sorted(self.thresholds.items()))]
+        nesting = {k: list(v) for k, v in sorted(self.nesting.items())}
+        return {"threshold": ", ".join(thresholds), "nesting": json.dumps(nesting)}
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, str], *, threshold: float) -> "Rules":
+        """Return the rules that a fingerprint tells, with another threshold for all tag sets."""
+        return cls(threshold, {}, {k: tuple(v) for k, v in json.loads(parts["nesting"]).items()})
 
 
 def kept(
     spans: Sequence[Span], scores: Sequence[float], *, nesting: Collection[Nesting], threshold: float
 ) -> list[bool]:
-    """Which candidates of one text and one tag set stay.
+    """Decide which candidates of one text and one tag set stay.
 
     Args:
         spans: The candidates.
@@ -53,7 +65,7 @@ def kept(
 
 
 def nesting_of(sentences: Sequence[Collection[Span]]) -> tuple[Nesting, ...]:
-    """How the mentions of annotated sentences nest."""
+    """Return how the mentions of annotated sentences nest."""
     found: set[Nesting] = set()
     for spans in sentences:
         ordered = sorted(set(spans))
@@ -67,7 +79,7 @@ def nesting_of(sentences: Sequence[Collection[Span]]) -> tuple[Nesting, ...]:
 
 
 def _rivals(a: Span, b: Span, nesting: Collection[Nesting]) -> bool:
-    """Whether annotation has only one of two candidates.
+    """Return whether annotation has only one of two candidates.
 
     Two spans that cross, or one span with two types, occur in none of the corpora but by mistake.
     """

@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def contrastive_loss(logits: Tensor, positive: Sequence[bool], groups: Sequence[int | None]) -> Tensor:
-    """InfoNCE inside each group: the positive against its own negatives.
+    """Return InfoNCE inside each group: the positive against its own negatives.
 
     ``-log(exp(p) / (exp(p) + sum(exp(n))))``, averaged over the groups that have both; 0 where there is none.
 
@@ -35,7 +35,7 @@ def contrastive_loss(logits: Tensor, positive: Sequence[bool], groups: Sequence[
 def selection_loss(
     logits: Tensor, positive: Sequence[bool], groups: Sequence[int | None], *, contrastive: float
 ) -> Tensor:
-    """Binary cross-entropy over all candidates, and ``contrastive`` times the contrastive loss."""
+    """Return binary cross-entropy over all candidates, plus ``contrastive`` times the contrastive loss."""
     target = torch.tensor(positive, dtype=logits.dtype, device=logits.device)
     loss = binary_cross_entropy_with_logits(logits, target)
     return loss + contrastive * contrastive_loss(logits, positive, groups) if contrastive else loss

@@ -23,7 +23,7 @@ class SelectorModel(nn.Module):
     Args:
         transformer: A transformers model without a language model head, decoder or encoder, with or without a peft
             adapter, whose attention is ``attention.IMPLEMENTATION``.
-        width: Of its hidden states.
+        width: Width of its hidden states.
     """
 
     def __init__(self, transformer: Any, width: int) -> None:
@@ -71,7 +71,7 @@ class SelectorModel(nn.Module):
 
 
 def packed(sheets: Sequence[Sheet], *, tokens: int) -> Iterator[list[int]]:
-    """Indices of sheets that share a pass: of like length, about so many tokens; each index once."""
+    """Yield indices of sheets that share a pass: of similar length, about so many tokens; each index once."""
     batch: list[int] = []
     longest = 0
     for i in sorted(range(len(sheets)), key=lambda i: sheets[i].size):

@@ -71,7 +71,7 @@ def samples(
     quota: Quota = Quota(),
     seed: str,
 ) -> list[Sample]:
-    """The samples of one sentence.
+    """Return the samples of one sentence.
 
     Args:
         blank: For each unit whether it is white space.
@@ -80,7 +80,7 @@ def samples(
         mistakes: What a generator found in it; what is gold among it counts for nothing.
         repeats: Unannotated repeats, see ``find_repeats``.
         quota: How many negatives.
-        seed: Of the choice among possible negatives; name the sentence in it.
+        seed: Seed of the choice among possible negatives; name the sentence in it.
 
     Returns:
         Positives and negatives, in order of group, then span; each span once.
@@ -109,7 +109,7 @@ def samples(
 
 
 def boundaries(span: UnitSpan, blank: Sequence[bool]) -> list[UnitSpan]:
-    """Spans of the same type that overlap a span and have other edges.
+    """Return spans of the same type that overlap a span and have other edges.
 
     One edge moved by up to ``MOST_MOVED`` units either way, both halves, both edges moved out or in by up to
     ``MOST_MOVED`` units. None begins or ends with white space.
@@ -130,7 +130,7 @@ def boundaries(span: UnitSpan, blank: Sequence[bool]) -> list[UnitSpan]:
 
 
 def find_repeats(units: Sequence[str], gold: Collection[UnitSpan], lexicon: Lexicon) -> list[UnitSpan]:
-    """Places where a string stands that is annotated elsewhere and is not annotated here.
+    """Find places where a string stands that is annotated elsewhere and is not annotated here.
 
     Args:
         units: The sentence's units without their white space.
@@ -149,7 +149,7 @@ def find_repeats(units: Sequence[str], gold: Collection[UnitSpan], lexicon: Lexi
 
 
 def lexicon_of(sentences: Iterable[tuple[Sequence[str], Collection[UnitSpan]]]) -> dict[tuple[str, ...], set[int]]:
-    """Annotated strings of sentences, given as units without white space and gold mentions, and their types."""
+    """Return the annotated strings of sentences and their types; sentences are units without white space and gold."""
     lexicon: dict[tuple[str, ...], set[int]] = {}
     for units, gold in sentences:
         for span in gold:
@@ -159,12 +159,12 @@ def lexicon_of(sentences: Iterable[tuple[Sequence[str], Collection[UnitSpan]]]) 
 
 
 def count(samples: Iterable[Sample]) -> Counter[Kind]:
-    """How many samples there are of each kind."""
+    """Count the samples of each kind."""
     return Counter(s.kind for s in samples)
 
 
 def _place(span: UnitSpan, gold: Sequence[UnitSpan]) -> tuple[Kind, int | None]:
-    """What kind of negative a span is, and the group it belongs to: of several the one it overlaps most."""
+    """Return what kind of negative a span is, and its group: of several the one that it overlaps most."""
     overlaps = [(min(span.last, g.last) - max(span.first, g.first), i) for i, g in enumerate(gold)]
     same_type = [(o, -i) for o, i in overlaps if o > 0 and gold[i].type == span.type]
     if same_type:
@@ -176,7 +176,7 @@ def _place(span: UnitSpan, gold: Sequence[UnitSpan]) -> tuple[Kind, int | None]:
 
 
 def _likely_first(span: UnitSpan, others: Sequence[UnitSpan], rng: random.Random) -> Iterator[UnitSpan]:
-    """In random order, but the fewer units the edges moved the likelier first: so generators err, too."""
+    """Yield spans in random order; those whose edges moved less tend to come first, as in a generator's mistakes."""
     weight = {o: 1 / (abs(o.first - span.first) + abs(o.last - span.last)) for o in others}
     yield from sorted(others, key=lambda o: rng.random() ** (1 / weight[o]), reverse=True)
 

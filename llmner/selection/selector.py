@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field, ValidationError
 
-from llmner import models
+from llmner.config import NumberType
 from llmner.errors import LlmnerError, ModelError, SelectionError
 from llmner.mentions import Mention
+from llmner.models import loading
+from llmner.models.registry import DEFAULT, base_of, prompt_form, selector_of
+from llmner.models.spec import SelectorSpec
+from llmner.models.weights import described, fetched
 from llmner.selection.calibration import Calibration
 from llmner.selection.candidates import VERSION, Sheet, SheetCodec, unit_spans
 from llmner.selection.competition import Nesting, Rules
 from llmner.settings import Settings
-from llmner.tagging.prompts import Form, prompt_digest
+from llmner.tagging.prompts import Form
 from llmner.tagset import TagSet
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 
 SETTINGS = "selector.json"
 HEAD = "head.safetensors"
-_EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "embedded" / "selector"
 _PASS_TOKENS = 4096  # tokens of a pass, padding included: what is in memory, not what is answered
 
 
@@ -47,12 +50,12 @@ class Tuning(Settings):
 
 
 class SelectorSettings(Settings):
-    """What a selector is besides its weights.
+    """A selector's settings, all that it is besides its weights.
 
     Attributes:
-        base: Base model, see ``models.find``.
-        default: For tag sets that were not in the dev data: by all that were.
-        tuned: For those that were.
+        base: Base model: a named model, a folder or a Hugging Face id.
+        default: Tuning for tag sets that were not in the dev data, fitted on all that were.
+        tuned: Tuning by tag set for those that were.
         nesting: By tag set what its annotation lets nest; of one that is not named anything may.
         measured: Figures on the dev data by tag set, for people.
     """
@@ -64,11 +67,11 @@ class SelectorSettings(Settings):
     measured: Mapping[str, dict[str, float]] = {}
 
     def tuning(self, tag_set: str) -> Tuning:
-        """That of a tag set."""
+        """Return the tuning for a tag set."""
         return self.tuned.get(tag_set, self.default)
 
     def rules(self, threshold: float | None = None) -> Rules:
-        """How scores decide, by its own thresholds or by one for all tag sets."""
+        """Return how scores decide, by its own thresholds or by one for all tag sets."""
         if threshold is not None:
             return Rules(threshold, {}, self.nesting)
         return Rules(self.default.threshold, {k: t.threshold for k, t in self.tuned.items()}, self.nesting)
@@ -117,8 +120,8 @@ class LocalSelector:
         tokenizer: Its tokenizer.
         form: How it is asked.
         window: Most tokens of prompt, sentence and candidate that it reads.
-        settings: What it is besides its weights.
-        fingerprint: What shapes its scores, see ``selector_fingerprint``.
+        settings: Calibration, thresholds and what may nest.
+        fingerprint: What shapes its scores, see ``SelectorSpec.fingerprint``.
     """
 
     def __init__(
@@ -155,7 +158,7 @@ class LocalSelector:
         return results
 
     def logits(self, requests: Sequence[SelectionRequest]) -> list[list[float] | SelectionError]:
-        """For each request the logits of its candidates, before calibration, or why there are none."""
+        """Return for each request the logits of its candidates before calibration, or why there are none."""
         import torch
 
         from llmner.selection.model import packed
@@ -191,47 +194,51 @@ class LocalSelector:
         return sheet
 
 
-def find_selector(name: str = models.EMBEDDED) -> Path:
-    """Folder of a selector: ``embedded`` for the one that comes with the package, or a path.
+def selector_spec(selector: str = DEFAULT, *, dtype: NumberType = "auto") -> SelectorSpec:
+    """Specify a selector.
+
+    Args:
+        selector: A named model that has one, a folder, or a Hugging Face id.
+        dtype: See ``SelectorSpec``.
 
     Raises:
+        ConfigError: The named model has no selector.
         ModelError: There is none.
     """
-    folder = _EMBEDDED if name == models.EMBEDDED else Path(name)
-    if not (folder / SETTINGS).is_file():
-        raise ModelError(f"{folder}: no selector here", hint="jobs/train_selector.py makes one")
-    return folder
+    folder = selector_of(selector)
+    return SelectorSpec(
+        name=selector,
+        folder=folder,
+        base=base_of(read_settings(folder).base),
+        candidates=VERSION,
+        form=prompt_form(folder),
+        dtype=dtype,
+    )
 
 
-def read_settings(folder: Path) -> SelectorSettings:
-    """The settings in a selector's folder.
+def read_settings(folder: str) -> SelectorSettings:
+    """Return the settings of a selector.
+
+    Args:
+        folder: Its folder, or the reference of one.
 
     Raises:
-        ModelError: They cannot be read.
+        ModelError: There is no selector, or its settings cannot be read.
     """
+    file = described(folder) / SETTINGS
     try:
-        return SelectorSettings.model_validate_json((folder / SETTINGS).read_text(encoding="utf-8"))
+        return SelectorSettings.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder}: no selector here", hint="llmner train selector makes one") from None
     except (OSError, UnicodeDecodeError, ValidationError) as e:
-        raise ModelError(f"{folder / SETTINGS}: not a selector's settings: {e}") from e
+        raise ModelError(f"{file}: not a selector's settings: {e}") from e
 
 
-def selector_fingerprint(name: str = models.EMBEDDED) -> dict[str, str]:
-    """What shapes a selector's scores and verdicts. Loads no model."""
-    folder = find_selector(name)
-    return {
-        "base": models.base_identity(read_settings(folder).base),
-        "weights": models.identity(str(folder)),
-        "prompt": f"{prompt_digest()}, candidate {VERSION}",
-    }
-
-
-def load_selector(
-    name: str = models.EMBEDDED, *, threads: int | None = None, device: str | None = None
-) -> LocalSelector:
+def load_selector(spec: SelectorSpec, *, threads: int | None = None, device: str | None = None) -> LocalSelector:
     """Load a selector.
 
     Args:
-        name: See ``find_selector``.
+        spec: The selector.
         threads: CPU threads to compute with; None leaves torch's choice.
         device: ``cpu`` or ``cuda``; None for ``cuda`` where there is one.
 
@@ -246,25 +253,28 @@ def load_selector(
 
     if threads:
         torch.set_num_threads(threads)
-    folder = find_selector(name)
-    settings = read_settings(folder)
-    device = device or models.default_device()
-    files = models.ModelFiles(name, models.find(settings.base).base, str(folder))
-    transformer, tokenizer = models.load(
-        files, dtype=models.default_dtype(device), device=device, attention=IMPLEMENTATION, headless=True
+    device = device or loading.default_device()
+    transformer, tokenizer = loading.load(
+        spec.base,
+        adapter=spec.folder,
+        dtype=loading.number_type(spec.dtype, device),
+        device=device,
+        attention=IMPLEMENTATION,
+        headless=True,
     )
     model = SelectorModel(transformer, transformer.config.hidden_size).to(device).eval()
+    head = fetched(spec.folder) / HEAD
     try:
-        model.head.load_state_dict(load_file(folder / HEAD, device=device))
+        model.head.load_state_dict(load_file(head, device=device))
     except (OSError, RuntimeError) as e:
-        raise ModelError(f"{folder / HEAD}: not the head of this selector: {e}") from e
+        raise ModelError(f"{head}: not the head of this selector: {e}") from e
     return LocalSelector(
         model,
         tokenizer,
-        form=models.prompt_form(files),
+        form=spec.form,
         window=transformer.config.max_position_embeddings,
-        settings=settings,
-        fingerprint=selector_fingerprint(name),
+        settings=read_settings(spec.folder),
+        fingerprint=spec.fingerprint(),
     )
 
 

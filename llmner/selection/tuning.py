@@ -1,4 +1,4 @@
-"""Calibration and thresholds of a trained selector, by a generator's candidates on dev sentences.
+"""Calibration and thresholds of a trained selector, fitted on a generator's candidates in dev sentences.
 
 Invariant: what is reported was measured on sentences that neither calibration nor threshold had seen: both are
 fitted on one half of a tag set's sentences and measured on the other, then the other way round; what is stored is
@@ -21,7 +21,7 @@ class Verdict:
 
     Attributes:
         sentence: The sentence.
-        logits: For each candidate the selector's.
+        logits: For each candidate the selector's logit.
         scores: For each candidate the probability that it is right.
         kept: For each candidate whether it stays.
     """
@@ -39,7 +39,7 @@ def tune(
 
     Args:
         sentences: Dev sentences with candidates.
-        logits: The selector's, for each candidate.
+        logits: The selector's logits, for each candidate.
         plain: The settings so far; what is fitted here is replaced.
 
     Returns:
@@ -60,7 +60,7 @@ def tune(
 
 
 def figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """F1 of all candidates and of those that stay, area under the ROC curve by each evidence, calibration error."""
+    """Return F1 of all and of kept candidates, area under the ROC curve by each evidence, and calibration error."""
     scores = [s for v in verdicts for s in v.scores]
     generator_scores = [m.score for v in verdicts for m in v.sentence.candidates]
     right = [r for v in verdicts for r in _right(v.sentence)]
@@ -79,7 +79,7 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 
 def _fitted(plain: SelectorSettings, sentences: Sequence[JudgedSentence], logits: Sequence[Sequence[float]]) -> Tuning:
-    """Calibration and threshold by these sentences."""
+    """Fit calibration and threshold on these sentences."""
     right = [r for s in sentences for r in _right(s)]
     scores = [m.score for s in sentences for m in s.candidates]
     tuning = Tuning(calibration=fit([x for own in logits for x in own], scores, right), threshold=0.0)
@@ -90,14 +90,14 @@ def _fitted(plain: SelectorSettings, sentences: Sequence[JudgedSentence], logits
 
 
 def _verdict(sentence: JudgedSentence, logits: Sequence[float], plain: SelectorSettings, tuning: Tuning) -> Verdict:
-    """What a selector with this tuning makes of a sentence's candidates."""
+    """Judge a sentence's candidates as a selector with this tuning does."""
     scores = tuning.calibration.probabilities(logits, [m.score for m in sentence.candidates])
     spans = [(m.start, m.end, m.type) for m in sentence.candidates]
     return Verdict(sentence, logits, scores, plain.rules(tuning.threshold).kept(spans, scores, sentence.tag_set))
 
 
 def _right(sentence: JudgedSentence) -> list[bool]:
-    """For each candidate of a sentence whether it is gold."""
+    """Return for each candidate of a sentence whether it is gold."""
     gold = {(m.start, m.end, m.type) for m in sentence.gold}
     return [(m.start, m.end, m.type) in gold for m in sentence.candidates]
 

@@ -1,22 +1,20 @@
 """Corpus files as documents, whatever their format.
 
-Invariant: a file gives a document for each of its records, and what is wrong with a file is one more document, which
-is rejected; nothing that is wrong with the input raises. Only storage that failed in passing does, for that may
-work the next time.
+Invariant: a file gives a document for each of its records. What is wrong with a file is one more document, which is
+rejected; nothing that is wrong with the input raises. Only storage that failed in passing raises, for that may work the
+next time.
 """
 
 from collections.abc import Iterator
 
-from llmner.documents import Document
-from llmner.errors import LlmnerError
+from llmner.documents import FILE_SOURCE, Document
+from llmner.errors import InputError, LlmnerError
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
-from llmner.sources.files import SourceFile, open_file, read_chunks, verify_checksum
-from llmner.sources.jsonl import read_jsonl
-from llmner.sources.parquet import read_parquet
-from llmner.sources.pubmed import read_pubmed
+from llmner.sources.files import SourceFile
+from llmner.sources.format import Content, peek
+from llmner.sources.opening import read_chunks, verify_checksum
+from llmner.sources.registry import AUTO, format_named, recognised
 from llmner.sources.texts import MAX_TEXT
-
-FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
 
 def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
@@ -35,19 +33,13 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
     """
     try:
         verify_checksum(file.url)
-        yield from _read(file, fields, max_text)
+        head, chunks = peek(read_chunks(file.url))
+        format = recognised(head, file.name) if file.format == AUTO else format_named(file.format)
+        if format is None:
+            message = f"{file.url}: neither its content nor its name tells its format"
+            raise InputError(message, hint="give it by --format")
+        yield from format.read(Content(file.url, chunks, fields, max_text))
     except LlmnerError as e:
         if e.retryable:
             raise
         yield Document(FILE_SOURCE, file.url, file.url, "", error=e)
-
-
-def _read(file: SourceFile, fields: FieldMap, max_text: int) -> Iterator[Document]:
-    match file.format:
-        case "pubmed":
-            yield from read_pubmed(read_chunks(file.url), file.url, max_text=max_text)
-        case "jsonl":
-            yield from read_jsonl(read_chunks(file.url), file.url, fields, max_text=max_text)
-        case "parquet":
-            with open_file(file.url) as stream:
-                yield from read_parquet(stream, file.url, fields, max_text=max_text)

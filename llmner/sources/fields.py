@@ -63,24 +63,24 @@ class RecordReader:
     Attributes:
         source: Kind of source.
         source_file: URL of the file.
-        unit: What the file calls a record: ``line`` or ``row``.
         names: Which field is which.
         max_text: Code points above which a document is rejected.
     """
 
     source: str
     source_file: str
-    unit: str
     names: FieldMap
     max_text: int
 
-    def place(self, number: int) -> str:
-        """Where a record is, for messages; numbers begin at 1."""
-        return f"{self.source_file}: {self.unit} {number:,}"
+    def read(self, number: int, place: str, record: Mapping[str, Any]) -> Document:
+        """Make the document of a record, rejected if a field is missing or unusable.
 
-    def read(self, number: int, record: Mapping[str, Any]) -> Document:
-        """The document of a record, rejected if a field is missing or unusable."""
-        names, place = self.names, self.place(number)
+        Args:
+            number: The record's number in the file, from 1.
+            place: Where it is, for messages.
+            record: Its fields.
+        """
+        names = self.names
         identifier, version = None, 1
         try:
             identifier = _identifier(_required(record, names.id, place), names.id, place)

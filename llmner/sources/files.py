@@ -1,46 +1,29 @@
-"""Input files: which ones, in what format, and their bytes, wherever they lie.
+"""Input files: which ones there are.
 
-Invariant: the same inputs over unchanged storage give the same list in the same order; bytes are read in pieces
-of bounded size, and a compressed file that ends before its end, or is not what its ``.md5`` says, is an error,
-never a shorter file.
+Invariant: the same inputs over unchanged storage give the same list in the same order. A file that is passed over is
+reported, and what an extraction has written is never an input.
 """
 
-import hashlib
 import logging
+import os
 import posixpath
-import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import IO, Any, Literal
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError, TruncatedFileError
-from llmner.storage import access, file_system
+from llmner.errors import InputError, InputNotFoundError
+from llmner.sources.format import peek
+from llmner.sources.opening import CHECKSUM_SUFFIX, bucket_of, read_chunks, reading
+from llmner.sources.registry import AUTO, FORMATS, called, format_named, recognised
+from llmner.storage import file_system
 
 logger = logging.getLogger(__name__)
 
-Format = Literal["pubmed", "jsonl", "parquet"]
-
-SUFFIXES: dict[Format, tuple[str, ...]] = {
-    "pubmed": (".xml", ".xml.gz"),
-    "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz"),
-    "parquet": (".parquet",),
-}
-CHECKSUM_SUFFIX = ".md5"
-CHUNK = 256 * 1024  # bytes read, or decompressed, at once
-READ_AHEAD = 8 * 1024 * 1024  # bytes a request to remote storage
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_MD5_LINE = re.compile(
-    r"^\s*(?:MD5\s*\((?P<name1>.+)\)\s*=\s*(?P<hex1>[0-9a-f]{32})"  # MD5(name)= hex, as PubMed writes it
-    r"|(?P<hex2>[0-9a-f]{32})(?:\s+\*?(?P<name2>\S.*?))?)\s*$",  # hex  name, as md5sum writes it
-    re.IGNORECASE | re.MULTILINE,
-)
+DATASET_FILE = "dataset.json"  # stands in the folder of a data set
+_SHOWN = 5  # names of files that were passed over, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +32,13 @@ class SourceFile:
 
     Attributes:
         url: Absolute path or URL.
-        format: How to read it.
+        format: Name of its format; ``auto`` where its content will tell.
         size: Bytes, as stored.
         revision: What changes when the content does: the store's etag, else the time of the last change.
     """
 
     url: str
-    format: Format
+    format: str
     size: int
     revision: str
 
@@ -65,20 +48,17 @@ class SourceFile:
         return posixpath.basename(self.url)
 
 
-def format_of(name: str) -> Format | None:
-    """The format that a file's name tells; None for one that tells nothing."""
-    return next((f for f, suffixes in SUFFIXES.items() if name.lower().endswith(suffixes)), None)
-
-
-def find_files(inputs: Sequence[str], format: Format | Literal["auto"] = "auto") -> list[SourceFile]:
+def find_files(inputs: Sequence[str], format: str = AUTO) -> list[SourceFile]:
     """List the files that inputs name, sorted by URL, each once.
 
     Args:
         inputs: Files, folders (with all below them) and patterns (``*``, ``?``, ``**``), as URLs or local paths.
-        format: The format of all of them; ``auto`` goes by each name. A file of a folder or a pattern is then
-            passed over if its name tells no format.
+        format: Name of the format of all of them; ``auto`` finds out that of each. Of a folder or a pattern only
+            files are taken that are called as files of such a format are; where there are none, and a format is
+            given, all.
 
     Raises:
+        ConfigError: No such format.
         InputNotFoundError: An input that does not exist, or a folder or pattern without a file to read.
         InputError: A file named outright whose format cannot be told.
         AccessError: No permission, no such bucket, a protocol that nothing here speaks.
@@ -88,160 +68,82 @@ def find_files(inputs: Sequence[str], format: Format | Literal["auto"] = "auto")
     return [found[url] for url in sorted(found)]
 
 
-def _expand(url: str, format: Format | Literal["auto"]) -> list[SourceFile]:
+def _expand(url: str, format: str) -> list[SourceFile]:
     fs, path = file_system(url)
-    with _reading(url):
+    with reading(url):
         try:
             info = fs.info(path)
         except FileNotFoundError:
             if not fsspec.core.has_magic(path):
                 raise
             entries = list(fs.glob(path, detail=True).values())
-            if not entries and not fs.exists(_bucket(fs, path)):
+            if not entries and not fs.exists(bucket_of(fs, path)):
                 raise
         else:
             if info["type"] != "directory":
-                if (file_format := format_of(path) if format == "auto" else format) is None:
-                    raise InputError(f"{url}: its name does not tell its format", hint="give the format by --format")
-                return [_source_file(fs, info, file_format)]
+                file = _source_file(fs, _followed(fs, info), format)
+                if format == AUTO and not called(file.name):
+                    _check_recognised(file.url)
+                return [file]
             entries = [info, *fs.find(path, detail=True, withdirs=True).values()]
             if isinstance(fs, LocalFileSystem):
                 for entry in entries:
                     if entry["type"] == "directory":
                         fs.ls(entry["name"])  # find() passes over a folder that it may not read
-    files = []
-    for info in entries:
-        name = posixpath.basename(info["name"])
-        if info["type"] != "file" or name.startswith((".", "_")) or name.endswith(CHECKSUM_SUFFIX):
+    return _readable(fs, url, [_followed(fs, entry) for entry in entries], format)
+
+
+def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, Any]], format: str) -> list[SourceFile]:
+    """Choose the files of a folder or pattern that can be read."""
+    ours = {posixpath.dirname(e["name"]) for e in entries if posixpath.basename(e["name"]) == DATASET_FILE}
+    files, others = [], []
+    for entry in entries:
+        name = posixpath.basename(entry["name"])
+        if entry["type"] == "directory" or name.startswith((".", "_")) or name.endswith(CHECKSUM_SUFFIX):
             continue
-        if (file_format := format_of(name) if format == "auto" else format) is None:
-            logger.info("%s: passed over %s, whose name tells no format", url, name)
-            continue
-        files.append(_source_file(fs, info, file_format))
-    if not files:
-        known = ", ".join(s for suffixes in SUFFIXES.values() for s in suffixes)
+        if entry["type"] != "file" or any(folder in ours for folder in _folders(entry["name"])):
+            others.append(entry)
+        else:
+            files.append(entry)
+    named = [e for e in files if (called(e["name"]) if format == AUTO else format_named(format).named(e["name"]))]
+    if not named and format != AUTO:
+        named = files
+    others += [e for e in files if e not in named]
+    if others:
+        shown = ", ".join(posixpath.basename(e["name"]) for e in others[:_SHOWN])
+        logger.warning("%s: %d files passed over: %s", url, len(others), shown + (", ..." * (len(others) > _SHOWN)))
+    if not named:
+        formats = [f for f in FORMATS if f.documents] if format == AUTO else [format_named(format)]
+        known = ", ".join(dict.fromkeys(suffix for f in formats for suffix in f.suffixes))
         raise InputNotFoundError(f"{url}: no file to read there", hint=f"names end in {known}; or give --format")
-    return files
+    return [_source_file(fs, entry, format) for entry in named]
 
 
-def _source_file(fs: fsspec.AbstractFileSystem, info: dict[str, Any], format: Format) -> SourceFile:
+def _folders(path: str) -> Iterator[str]:
+    """The folders above a path."""
+    while (folder := posixpath.dirname(path)) != path:
+        yield folder
+        path = folder
+
+
+def _followed(fs: fsspec.AbstractFileSystem, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a listing; one of a local link to a file as that of the file."""
+    if isinstance(fs, LocalFileSystem) and entry.get("islink") and os.path.isfile(entry["name"]):
+        target = os.stat(entry["name"])
+        return entry | {"type": "file", "size": target.st_size, "mtime": target.st_mtime}
+    return entry
+
+
+def _check_recognised(url: str) -> None:
+    head, _ = peek(read_chunks(url))
+    if recognised(head, url) is None:
+        known = ", ".join(f.name for f in FORMATS if f.documents)
+        message = f"{url}: neither its content nor its name tells its format"
+        raise InputError(message, hint=f"give it by --format, one of {known}")
+
+
+def _source_file(fs: fsspec.AbstractFileSystem, info: dict[str, Any], format: str) -> SourceFile:
     url = info["name"] if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(info["name"])
     keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created")
     revision = next((str(info[key]).strip('"') for key in keys if info.get(key)), "")
     return SourceFile(url, format, info["size"], revision)
-
-
-def _bucket(fs: fsspec.AbstractFileSystem, path: str) -> str:
-    return fs.root_marker or path.split("/", 1)[0]
-
-
-@contextmanager
-def _reading(url: str) -> Iterator[None]:
-    """As ``storage.access``, for what is read: a missing file is another error than a missing bucket."""
-    with access(url):
-        try:
-            yield
-        except FileNotFoundError as e:
-            raise _missing(url) from e
-
-
-def _missing(url: str) -> LlmnerError:
-    fs, path = file_system(url)
-    bucket = _bucket(fs, path)
-    if not fs.exists(bucket):
-        return AccessError(f"{url}: no such bucket: {bucket}", hint="correct the URL, or the storage endpoint")
-    return InputNotFoundError(f"{url}: no such file or folder", hint="correct the path")
-
-
-@contextmanager
-def open_file(url: str) -> Iterator[IO[bytes]]:
-    """Open a file for reading; it can seek.
-
-    Raises:
-        InputNotFoundError: It does not exist.
-        AccessError: No permission, no such bucket.
-        StorageError: Storage that failed in passing, also later while the file is read.
-    """
-    fs, path = file_system(url)
-    with _reading(url), fs.open(path, "rb", block_size=READ_AHEAD) as stream:
-        yield stream
-
-
-def read_chunks(url: str) -> Iterator[bytes]:
-    """The content of a file in pieces, decompressed if it is gzip by its first bytes.
-
-    Raises:
-        InputError: The file is empty, or its compressed data are damaged.
-        TruncatedFileError: The compressed data end before their end; all before was given.
-        InputNotFoundError, AccessError, StorageError: As ``open_file``.
-    """
-    empty = True
-    with open_file(url) as stream:
-        chunks = iter(lambda: stream.read(CHUNK), b"")
-        first = next(chunks, b"")
-        stored = chain([first], chunks)
-        for piece in _gunzip(stored, url) if first.startswith(_GZIP_MAGIC) else stored:
-            if piece:
-                empty = False
-                yield piece
-    if empty:
-        raise InputError(f"{url}: the file is empty", hint="fetch it again")
-
-
-def _gunzip(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
-    """Decompress gzip, one member after another, never more than ``CHUNK`` bytes at once."""
-    member = zlib.decompressobj(wbits=31)
-    size = 0
-    try:
-        for chunk in chunks:
-            while chunk:
-                if member.eof:
-                    chunk = chunk.lstrip(b"\0")  # padding between members
-                    if not chunk:
-                        break
-                    member = zlib.decompressobj(wbits=31)
-                piece = member.decompress(chunk, CHUNK)
-                chunk = member.unused_data if member.eof else member.unconsumed_tail
-                size += len(piece)
-                yield piece
-        if not member.eof:
-            yield member.flush()  # what the last call had no room for
-    except zlib.error as e:
-        message = f"{url}: damaged gzip data after {size:,} bytes of content: {e}"
-        raise InputError(message, hint="fetch the file again") from e
-    if not member.eof:
-        message = f"{url}: the gzip data end in the middle, after {size:,} bytes of content"
-        raise TruncatedFileError(message, hint="fetch the file again")
-
-
-def verify_checksum(url: str) -> None:
-    """Compare a file with the ``.md5`` file beside it, if there is one.
-
-    Raises:
-        ChecksumError: The content is another one, or the ``.md5`` file holds no checksum of it.
-        InputNotFoundError, AccessError, StorageError: As ``open_file``.
-    """
-    fs, path = file_system(url)
-    name = posixpath.basename(path)
-    with access(url):
-        try:
-            text = fs.cat_file(path + CHECKSUM_SUFFIX).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return
-    if (expected := _expected_md5(text, name)) is None:
-        raise ChecksumError(f"{url}{CHECKSUM_SUFFIX}: holds no MD5 checksum of {name}", hint="fetch it again")
-    digest = hashlib.md5(usedforsecurity=False)
-    with open_file(url) as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != expected:
-        message = f"{url}: its MD5 is {digest.hexdigest()}, but {name}{CHECKSUM_SUFFIX} says {expected}"
-        raise ChecksumError(message, hint="fetch the file again")
-
-
-def _expected_md5(text: str, name: str) -> str | None:
-    """The checksum of a file by its name; a single checksum counts whatever name stands beside it."""
-    sums = [(m["name1"] or m["name2"], (m["hex1"] or m["hex2"]).lower()) for m in _MD5_LINE.finditer(text)]
-    if len(sums) == 1:
-        return sums[0][1]
-    return next((digest for other, digest in sums if other and posixpath.basename(other) == name), None)

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.fields import FieldMap, RecordReader
+from llmner.sources.format import Content, Format
+from llmner.sources.opening import open_file
 from llmner.sources.texts import MAX_TEXT
 
 SOURCE = "parquet"
@@ -37,7 +39,7 @@ def read_parquet(
     Raises:
         InputError: No Parquet, a mapped column that is not there, or damaged data; all rows before those were read.
     """
-    reader = RecordReader(SOURCE, source_file, "row", fields, max_text)
+    reader = RecordReader(SOURCE, source_file, fields, max_text)
     number = 0
     try:
         file = pq.ParquetFile(stream, buffer_size=BUFFER)
@@ -49,15 +51,34 @@ def read_parquet(
         for batch in file.iter_batches(batch_size=BATCH, columns=columns):
             for row in range(batch.num_rows):
                 number += 1
+                place = f"{source_file}: row {number:,}"
                 try:
                     record: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in columns}
                 except UnicodeDecodeError as e:
-                    message = f"{reader.place(number)}: not UTF-8: {e.reason}"
+                    message = f"{place}: not UTF-8: {e.reason}"
                     yield reader.rejected(number, MalformedRecordError(message))
                 else:
-                    yield reader.read(number, record)
+                    yield reader.read(number, place, record)
     except (pa.ArrowException, OSError) as e:
         # Arrow reports damaged data as an OSError of its own making; one of the storage is another matter.
         if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
             raise
         raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e
+
+
+def _read(content: Content) -> Iterator[Document]:
+    with open_file(content.url) as stream:
+        yield from read_parquet(stream, content.url, content.fields, max_text=content.max_text)
+
+
+FORMAT = Format(
+    name="parquet",
+    title="Parquet",
+    suffixes=(".parquet",),
+    read=_read,
+    recognises=lambda head: head.startswith(b"PAR1"),
+    keeps="the columns id, text, title, lang, year and version, under the names that the field map gives",
+    drops="all other columns",
+    example="a table with the columns id and text",
+    compressed=False,
+)

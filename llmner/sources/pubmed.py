@@ -1,32 +1,31 @@
 """PubMed XML: baseline and update files, in today's layout (``PubmedArticle``) and in that of before 2017.
 
-Key idea: the byte stream is cut into records at their tags, and each record is parsed alone. So memory is bounded
-by the largest record, one broken record cannot harm its neighbours, and what a DOCTYPE declares is never even seen:
-there is no entity to expand.
+The stream is cut into records as ``xml_records`` describes; the cutting here also knows of sets, of deletions and of
+records that have lost a tag.
 
 Invariant: each record gives one document (two where it has a Chinese abstract too), or one rejected document;
 the text is title, one space, abstract, white space collapsed and otherwise untouched.
 """
 
 import codecs
-import html.entities
 import logging
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from lxml import etree
 
 from llmner.documents import Document
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
+from llmner.sources.format import Format
+from llmner.sources.records import MAX_RECORD
 from llmner.sources.texts import MAX_TEXT, has_chinese, join_text, language_of
+from llmner.sources.xml_records import parse_xml
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "pubmed"
-MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
 
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
@@ -48,20 +47,6 @@ _VERSION = re.compile(rb"""Version=["'](\d{1,4})["']""")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _DATES = (("Journal", "JournalIssue", "PubDate"), ("ArticleDate",), ("Book", "PubDate"))
 _ENCODING = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
-_NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*;)")
-_XML_ENTITIES = {"amp;", "lt;", "gt;", "quot;", "apos;"}
-_MATHML = b' xmlns:mml="http://www.w3.org/1998/Math/MathML"'
-_RESOURCE_LIMIT = 114  # libxml2's XML_ERR_RESOURCE_LIMIT: a single text node above 10 MB, or nesting above 256
-
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    load_dtd=False,
-    no_network=True,
-    huge_tree=False,
-    collect_ids=False,  # nothing here asks for elements by id; twice as fast without
-    remove_comments=True,
-    remove_pis=True,
-)
 
 
 class _Record(NamedTuple):
@@ -230,30 +215,7 @@ def _parse(record: _Record, encoding: str | None, source_file: str) -> etree._El
             data = data.decode(encoding).encode()
         except UnicodeError as e:
             raise MalformedRecordError(f"{_place(record, source_file)}: {e}") from e
-    try:
-        return etree.fromstring(data, _PARSER)
-    except etree.XMLSyntaxError:
-        pass  # perhaps only for what the DTD or the root would have declared
-    try:
-        return etree.fromstring(_declared(data, record.name), _PARSER)
-    except etree.XMLSyntaxError as e:
-        kind = DocumentTooLargeError if getattr(e, "code", None) == _RESOURCE_LIMIT else MalformedRecordError
-        raise kind(f"{_place(record, source_file)}: {e.msg}") from e
-
-
-def _declared(data: bytes, name: bytes) -> bytes:
-    """The record with HTML's named entities resolved and MathML's prefix declared."""
-    data = _NAMED_ENTITY.sub(_character, data)
-    if b" xmlns:mml=" in data[:_HEAD].partition(b">")[0]:
-        return data
-    return data.replace(b"<" + name, b"<" + name + _MATHML, 1)
-
-
-def _character(entity: re.Match[bytes]) -> bytes:
-    name = entity[1].decode()
-    if name in _XML_ENTITIES or name not in html.entities.html5:
-        return entity[0]
-    return escape(html.entities.html5[name]).encode()
+    return parse_xml(data, _place(record, source_file))
 
 
 def _documents(root: etree._Element, record: _Record, source_file: str, max_text: int) -> list[Document]:
@@ -356,3 +318,17 @@ def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
         version=int(version[1]) if version else 1,
         error=error,
     )
+
+
+_MARKS = re.compile(rb"<(?:PubmedArticleSet|PubmedBookArticleSet|PubmedArticle|PubmedBookArticle|MedlineCitation)\b")
+
+FORMAT = Format(
+    name="pubmed",
+    title="PubMed and MEDLINE XML",
+    suffixes=(".xml",),
+    read=lambda content: read_pubmed(content.chunks, content.url, max_text=content.max_text),
+    recognises=lambda head: _MARKS.search(head) is not None,
+    keeps="PMID and version, title, abstract with its labels, Chinese abstract, year",
+    drops="authors, MeSH, citations, deletions",
+    example='<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">1</PMID>',
+)

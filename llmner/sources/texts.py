@@ -25,10 +25,19 @@ def join_text(title: str, body: str, *, max_text: int, place: str) -> str:
         DocumentTooLargeError: That would be more than ``max_text`` code points.
     """
     text = f"{title} {body}" if title and body else title or body
+    check_length(text, max_text=max_text, place=place)
+    return text
+
+
+def check_length(text: str, *, max_text: int, place: str) -> None:
+    """Refuse a text that is too long.
+
+    Raises:
+        DocumentTooLargeError: It has more than ``max_text`` code points.
+    """
     if len(text) > max_text:
         message = f"{place}: the text has {len(text):,} characters, more than {max_text:,}"
         raise DocumentTooLargeError(message, hint="split it into several documents")
-    return text
 
 
 def has_chinese(text: str) -> bool:

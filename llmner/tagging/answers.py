@@ -6,16 +6,14 @@ name of its line, its opening and its closing tag.
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 
 from llmner.errors import TaggingError
 from llmner.mentions import Mention, trimmed
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import Cursor, Tag
-from llmner.tagging.inline import InlineCursor
+from llmner.tagging.layouts import Layout
 from llmner.tagging.markup import parse
-from llmner.tagging.prompts import BAR, Layout
-from llmner.tagging.units import TokenisedText, shown
+from llmner.units import TokenisedText, shown
 
 
 def mentions_of(tags: Sequence[Tag], source: TokenisedText, request: TaggingRequest) -> tuple[Mention, ...]:
@@ -46,7 +44,7 @@ def read_exact(
     tokens: Sequence[int],
     logprobs: Sequence[float],
     source: TokenisedText,
-    cursor: Cursor | InlineCursor,
+    cursor: Cursor,
     request: TaggingRequest,
 ) -> tuple[Mention, ...]:
     """Read an answer that was written under the grammar.
@@ -80,46 +78,7 @@ def read_free(
         pieces: The text of each token. Joined they need not be the text: some tokenizers drop spaces.
         logprobs: Of each token, natural, among the whole vocabulary.
         request: The sentence.
-        layout: See ``prompts.Form``.
+        layout: How the model writes tags.
     """
-    probabilities = [1.0] * len(text)
-    marks = [i for i, c in enumerate(text) if c in "[]"]
-    for mark, probability in zip(marks, _mark_probabilities(pieces, logprobs, layout), strict=False):
-        probabilities[mark] = probability
-    lines = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")] if layout == "lines" else []
-    for line, probability in zip(lines, _line_probabilities(pieces, logprobs), strict=False):
-        if line < len(text):
-            probabilities[line] *= probability
+    probabilities = layout.probabilities(text, pieces, logprobs)
     return parse(text, request.text, request.tag_set, layout=layout, probabilities=probabilities).mentions
-
-
-def _mark_probabilities(pieces: Sequence[str], logprobs: Sequence[float], layout: Layout) -> list[float]:
-    """For each bracket its probability; one that closes a mention with its type includes the type's."""
-    result: list[float] = []
-    naming: float | None = None  # log probability of a type's name so far
-    for piece, logprob in zip(pieces, logprobs, strict=True):
-        if naming is not None or (layout == "inline" and BAR in piece):
-            naming = (naming or 0.0) + logprob
-        for c in piece:
-            if c == "[":
-                result.append(math.exp(logprob))
-            elif c == "]":
-                result.append(math.exp(logprob if naming is None else naming))
-                naming = None
-    return result
-
-
-def _line_probabilities(pieces: Sequence[str], logprobs: Sequence[float]) -> list[float]:
-    """For each line the probability of its label, up to the colon."""
-    ends = list(accumulate("\n" in piece for piece in pieces))
-    sums: list[float] = []
-    open_ = False
-    for i, (piece, logprob) in enumerate(zip(pieces, logprobs, strict=True)):
-        line = ends[i - 1] if i else 0
-        if line == len(sums):
-            sums.append(0.0)
-            open_ = True
-        if open_:
-            sums[-1] += logprob
-            open_ = ":" not in piece
-    return [math.exp(s) for s in sums]

@@ -4,17 +4,18 @@ Invariant: ``prefix(tag_set) + source(text).tokens + suffix`` is the prompt in t
 by itself, so the prefix is the same for all sentences of a tag set.
 """
 
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from llmner.errors import ModelError
 from llmner.tagging import prompts
-from llmner.tagging.grammar import Cursor, Vocabulary, write
-from llmner.tagging.inline import InlineCursor, InlineVocabulary, write_inline
+from llmner.tagging.grammar import Cursor, UnitSpans, Vocabulary, single
+from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText, UnitTokeniser
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, UnitTokeniser
+
+_ANY_LABEL = "x"
 
 
 class Codec:
@@ -25,7 +26,7 @@ class Codec:
         form: How the model is asked and how it answers.
 
     Raises:
-        ModelError: A tag or the line end is not a single token of it, so the grammar cannot be written.
+        ModelError: A tag is not a single token of it, so the grammar cannot be written.
     """
 
     def __init__(self, tokenizer: Any, form: Form = DEFAULT_FORM) -> None:
@@ -33,32 +34,27 @@ class Codec:
         self._form = form
         self._units = UnitTokeniser(self._encode)
         self.suffix = tuple(self._encode(prompts.SUFFIX))
-        self._open, self._close, self._newline = (self._single(s) for s in ("[", "]", "\n"))
+        self._open = single(self._encode, "[")
         if tokenizer.eos_token_id is None:
             raise ModelError("the tokenizer has no end-of-sequence token")
         self._end: int = tokenizer.eos_token_id
         self.before = self._encode(prompts.BEFORE)[-1]  # the prefix ends with it
         self.prefix = lru_cache(maxsize=64)(self._prefix)
         self.vocabulary = lru_cache(maxsize=64)(self._vocabulary)
-        self.one_line = form.layout == "inline"
+        self.layout = LAYOUTS[form.layout]
+        self.vocabulary_of((_ANY_LABEL,))  # refuses a tokenizer that cannot write tags
 
     def source(self, text: str) -> TokenisedText:
         """Units and tokens of a sentence."""
         return self._units(prompts.sentence(text, self._form))
 
-    def cursor(self, source: TokenisedText, tag_set: TagSet) -> Cursor | InlineCursor:
-        """The beginning of a tagged text."""
-        vocabulary = self.vocabulary(tag_set)
-        if isinstance(vocabulary, InlineVocabulary):
-            return InlineCursor(source, vocabulary)
-        return Cursor(source, vocabulary)
+    def cursor(self, source: TokenisedText, tag_set: TagSet) -> Cursor:
+        """Return the beginning of a tagged text."""
+        return self.vocabulary(tag_set).cursor(source)
 
-    def write(self, source: TokenisedText, tags: Mapping[int, Iterable[tuple[int, int]]], tag_set: TagSet) -> list[int]:
-        """The tokens of a tagged text, see ``grammar.write``."""
-        vocabulary = self.vocabulary(tag_set)
-        if isinstance(vocabulary, InlineVocabulary):
-            return write_inline(source, tags, vocabulary)
-        return write(source, tags, vocabulary)
+    def write(self, source: TokenisedText, tags: UnitSpans, tag_set: TagSet) -> list[int]:
+        """Return the tokens of a tagged text, see ``grammar.Vocabulary.write``."""
+        return self.vocabulary(tag_set).write(source, tags)
 
     def opening(self, allowed: tuple[int, ...]) -> list[bool]:
         """Which of the tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
@@ -76,30 +72,16 @@ class Codec:
         bos = self._tokenizer.bos_token_id
         return tuple(([] if bos is None else [bos]) + self._encode(prompts.prefix(tag_set, self._form)))
 
-    def _vocabulary(self, tag_set: TagSet) -> Vocabulary | InlineVocabulary:
+    def _vocabulary(self, tag_set: TagSet) -> Vocabulary:
         return self.vocabulary_of(tuple(t.label for t in tag_set.types))
 
-    def vocabulary_of(self, labels: tuple[str, ...]) -> Vocabulary | InlineVocabulary:
-        """Tokens of a tag set with these labels.
+    def vocabulary_of(self, labels: tuple[str, ...]) -> Vocabulary:
+        """Return the tokens of a tag set with these labels.
 
         Raises:
             ModelError: Two labels cannot be told apart by their tokens.
         """
-        if self.one_line:
-            names = tuple((*self._encode(label), self._close) for label in labels)
-            return InlineVocabulary(names, self._open, self._single(prompts.BAR), self._end)
-        heads = tuple(tuple(self._encode(prompts.line_head(label))) for label in labels)
-        for a in heads:
-            for b in heads:
-                if a is not b and b[: len(a)] == a:
-                    raise ModelError(f"labels {', '.join(labels)}: two begin with the same tokens {a}")
-        return Vocabulary(heads, self._open, self._close, self._newline, self._end)
+        return self.layout.vocabulary(labels, self._encode, self._end)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
-
-    def _single(self, text: str) -> int:
-        ids = self._encode(text)
-        if len(ids) != 1:
-            raise ModelError(f"the tokenizer writes {text!r} as {len(ids)} tokens, the tagged text needs one")
-        return ids[0]

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmner.tagging.grammar import Vocabulary
-from llmner.tagging.inline import InlineVocabulary
-
-Tokens = NDArray[np.integer]
+from llmner.tagging.grammar import Tokens, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +28,8 @@ class Markers:
     after: tuple[int, ...]
 
 
-def continuation(
-    row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], Vocabulary | InlineVocabulary], length: int
-) -> list[int]:
-    """Guess the next tokens: the sentence goes on without further tags.
-
-    At the sentence's end comes the newline, then the next type's name and the sentence again; behind the last type
-    comes the end. Where all types share a line, that is the end; a type that is being named is named to its end.
+def continuation(row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], Vocabulary], length: int) -> list[int]:
+    """Guess the next tokens: the sentence goes on without further tags, see ``grammar.Vocabulary.continuation``.
 
     Args:
         row: Prompt and answer so far, ``(tokens,)``.
@@ -54,57 +45,8 @@ def continuation(
     if not len(starts):
         return []
     start = int(starts[-1]) + 1
-    known = vocabulary(row[:start])
-    source = row[start:asked]
     answer = row[asked + len(markers.after) :]
-    if isinstance(known, InlineVocabulary):
-        return _inline_continuation(source, answer, known)[:length]
-    return _lines_continuation(source, answer, known, length)
-
-
-def _inline_continuation(source: Tokens, answer: Tokens, vocabulary: InlineVocabulary) -> list[int]:
-    """The rest of the sentence, or of the type's name that is being written, if it has begun."""
-    if len(answer) and answer[-1] == vocabulary.end:
-        return []
-    marks = 0  # tokens of the answer that are not the sentence's
-    for bar in np.flatnonzero(answer == vocabulary.bar).tolist():
-        written = tuple(answer[bar + 1 : bar + 1 + max(map(len, vocabulary.types))].tolist())
-        name = next((name for name in vocabulary.types if written[: len(name)] == name), None)
-        if name is None:
-            begun = [name for name in vocabulary.types if written and name[: len(written)] == written]
-            return list(begun[0][len(written) :]) if len(begun) == 1 else []
-        marks += 1 + len(name)
-    opened = int(np.count_nonzero(answer == vocabulary.open))
-    closed = int(np.count_nonzero(answer == vocabulary.bar))
-    rest = source[len(answer) - marks - opened :].tolist()
-    return [*rest, vocabulary.bar if opened > closed else vocabulary.end]
-
-
-def _lines_continuation(source: Tokens, answer: Tokens, known: Vocabulary, length: int) -> list[int]:
-    """The rest of the sentence without further tags, then the next type's line."""
-    lines = [0, *(np.flatnonzero(answer == known.newline) + 1).tolist()]
-    line = answer[lines[-1] :]
-    previous = _head(answer[lines[-2] :], known) if len(lines) > 1 else -1
-    guess: list[int] = []
-    if not len(line):
-        type_ = previous
-    elif (type_ := _head(line, known)) >= 0:
-        copied = line[len(known.heads[type_]) :]
-        opened, closed = (int(np.count_nonzero(copied == tag)) for tag in (known.open, known.close))
-        rest = source[len(copied) - opened - closed :]
-        guess = [*rest[:length].tolist(), *[known.close] * (opened - closed), known.newline]
-    else:
-        type_, head = _begun(tuple(line.tolist()), known, previous)
-        if not head:
-            return []
-        guess = [*head, *source[:length].tolist(), known.newline]
-    while len(guess) < length:
-        type_ += 1
-        if type_ == len(known.heads):
-            guess.append(known.end)
-            break
-        guess += [*known.heads[type_], *source[:length].tolist(), known.newline]
-    return guess[:length]
+    return vocabulary(row[:start]).continuation(row[start:asked], answer, length)
 
 
 def _find(row: Tokens, tokens: Sequence[int]) -> int:
@@ -117,20 +59,6 @@ def _find(row: Tokens, tokens: Sequence[int]) -> int:
         found &= row[i : last + i] == token
     place = int(found.argmax())
     return place if found[place] else -1
-
-
-def _head(line: Tokens, vocabulary: Vocabulary) -> int:
-    """Index of the type whose head a line begins with; -1 where it is none."""
-    begin = tuple(line[: max(map(len, vocabulary.heads), default=0)].tolist())
-    return next((i for i, head in enumerate(vocabulary.heads) if begin[: len(head)] == head), -1)
-
-
-def _begun(written: tuple[int, ...], vocabulary: Vocabulary, previous: int) -> tuple[int, tuple[int, ...]]:
-    """The next type whose head begins as written, and the rest of that head; nothing where there is none."""
-    for i, head in enumerate(vocabulary.heads[previous + 1 :], start=previous + 1):
-        if head[: len(written)] == written:
-            return i, head[len(written) :]
-    return previous, ()
 
 
 @lru_cache(maxsize=4096)

@@ -24,10 +24,9 @@ from llmner.tagging.attention import RowCache
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import Cursor
-from llmner.tagging.inline import InlineCursor
 from llmner.tagging.prompts import DEFAULT_FORM, Form
-from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText
 
 _PREFIXES_KEPT = 16
 
@@ -38,7 +37,7 @@ class _Row:
 
     request: int
     source: TokenisedText
-    cursor: Cursor | InlineCursor
+    cursor: Cursor
     waiting: list[int]  # decided, but not fed yet; at least one token
     length: int  # tokens whose keys and values are kept
     fed: int = 0
@@ -52,7 +51,7 @@ class LocalEngine:
     Args:
         model: A transformers causal model whose attention is ``attention.IMPLEMENTATION``.
         tokenizer: Its tokenizer.
-        fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
+        fingerprint: What shapes the answers, see ``models.spec.GeneratorSpec.fingerprint``.
         form: How the model was trained to be asked and to answer.
         rows: Sentences decoded together.
         draft: Tokens drafted at once. Short drafts feed fewer tokens again after each tag, long ones need
@@ -208,7 +207,7 @@ class LocalEngine:
         )
 
 
-def _allowed_along(cursor: Cursor | InlineCursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
+def _allowed_along(cursor: Cursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
     """What is allowed after the waiting tokens, and after each drafted one."""
     cursor = cursor.copy()
     for token in draft:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from llmner.mentions import Match, Mention, trimmed
-from llmner.tagging.prompts import BAR, Form, Layout, line_head, sentence
-from llmner.tagging.units import shown
+from llmner.tagging.inline import BAR
+from llmner.tagging.layouts import LAYOUTS, Layout
+from llmner.tagging.lines import line_head
 from llmner.tagset import TagSet
+from llmner.units import shown
 
 # Alignment takes time in the square of the length; no sentence is longer, so a longer line is lost, not slow.
 _LONGEST_ALIGNED = 5_000
@@ -89,7 +91,7 @@ def parse(
     text: str,
     tag_set: TagSet,
     *,
-    layout: Layout = "lines",
+    layout: Layout = LAYOUTS["lines"],
     probabilities: Sequence[float] | None = None,
 ) -> Reading:
     """Read a tagged text.
@@ -98,7 +100,7 @@ def parse(
         output: What a model wrote, or ``render``.
         text: The sentence it should repeat.
         tag_set: The types whose labels may begin a line, or end a mention.
-        layout: See ``prompts.Form``.
+        layout: How tags are written.
         probabilities: For each character of the output the model's probability. A mention's score is the product of
             those of its two brackets and, where it has a line of its type, of that line's first character; 1 where
             none are given.
@@ -106,26 +108,25 @@ def parse(
     Returns:
         The mentions found and an account of everything else. Never raises.
     """
-    source = shown(sentence(text, Form(layout=layout)))
+    source = shown(layout.sentence(text))
     names = {t.label: t.name for t in tag_set.types}
     notes: Counter[str] = Counter()
     found: dict[tuple[int, int, str], Mention] = {}
     weights = [1.0] * len(output) if probabilities is None else probabilities
-    line_ends = accumulate(len(line) + 1 for line in output.split("\n"))
-    for line, line_end in zip(output.split("\n"), line_ends, strict=True):
+    lines = output.split("\n")
+    starts = accumulate((len(line) + 1 for line in lines), initial=0)
+    for line, line_start in zip(lines, starts, strict=False):
         if not line.strip():
             continue
-        label, marks, weight = None, line, 1.0
-        if layout == "lines":
-            label, colon, rest = line.partition(":")
-            if not colon:
-                notes["no label"] += 1
-                continue
-            if label.strip() not in names:
-                notes["unknown type"] += 1
-                continue
-            marks, weight = rest.removeprefix(" "), weights[line_end - 1 - len(line)]
-        copy, spans = _read_brackets(marks, weights[line_end - 1 - len(marks) : line_end - 1], label, notes)
+        if (begun := layout.begin(line)) is None:
+            notes["no label"] += 1
+            continue
+        label, begin = begun
+        if label is not None and label not in names:
+            notes["unknown type"] += 1
+            continue
+        weight = 1.0 if label is None else weights[line_start]
+        copy, spans = _read_brackets(line[begin:], weights[line_start + begin : line_start + len(line)], label, notes)
         for mention in _align(copy, spans, source, names, notes):
             mention = replace(mention, score=mention.score * weight)
             key = (mention.start, mention.end, mention.type)

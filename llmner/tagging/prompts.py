@@ -9,21 +9,14 @@ Invariant: ``prefix(tag_set) + shown(sentence) + SUFFIX`` is the whole prompt.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
 
+from llmner.tagging.layouts import LAYOUTS, LayoutName
+from llmner.tagging.lines import line_head
 from llmner.tagset import TagSet
 
 BEFORE = "\nText:\n"  # every template ends with it
 SUFFIX = "\nTags:\n"
-BAR = "|"  # between a mention and its type
-_SHOWN_BAR = "\u00a6"  # a literal bar is shown as a broken one where bars are tags
-Layout = Literal["lines", "inline"]
-_INSTRUCTIONS: dict[tuple[Layout, str], str] = {
-    ("lines", "en"): "Copy the text once for each entity type that occurs in it, with its mentions in [brackets].",
-    ("lines", "zh"): "对文中出现的每个实体类型，重写一遍原文，并用[方括号]标出该类实体。",
-    ("inline", "en"): "Copy the text with its mentions in brackets, each with its type: [mention|type].",
-    ("inline", "zh"): "重写一遍原文，用方括号标出其中的实体并注明类型：[实体|类型]。",
-}
+_INSTRUCTIONS = {(name, lang): said for name, layout in LAYOUTS.items() for lang, said in layout.instructions.items()}
 _TEMPLATE = "{instruction}\nTag set: {name}\nTypes:\n{types}\nText:\n"
 
 
@@ -33,12 +26,11 @@ class Form:
 
     Attributes:
         definitions: Whether the types are defined or only named.
-        layout: ``lines``: the sentence once for each type that occurs, see ``grammar``; ``inline``: once, with each
-            mention's type in its tag, see ``inline``.
+        layout: Name of the layout of the answer, see ``layouts``.
     """
 
     definitions: bool = True
-    layout: Layout = "lines"
+    layout: LayoutName = "lines"
 
 
 DEFAULT_FORM = Form()
@@ -59,18 +51,13 @@ def prefix(tag_set: TagSet, form: Form = DEFAULT_FORM) -> str:
 
 def sentence(text: str, form: Form) -> str:
     """A sentence as it stands in prompt and answer, of the same length."""
-    return text.replace(BAR, _SHOWN_BAR) if form.layout == "inline" else text
+    return LAYOUTS[form.layout].sentence(text)
 
 
 def labels(prefix: str) -> tuple[str, ...]:
     """The labels of the tag set that a prefix was made of."""
     lines = prefix.partition("\nTypes:\n")[2].removesuffix(BEFORE).split("\n")
     return tuple(dict.fromkeys(line.partition(": ")[0] for line in lines))
-
-
-def line_head(label: str) -> str:
-    """What stands before the sentence on a type's line."""
-    return f"{label}: "
 
 
 def prompt_digest() -> str:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmner.tagging.codec import Codec
-from llmner.tagging.drafting import Markers, Tokens, best_length, continuation
-from llmner.tagging.grammar import Vocabulary
-from llmner.tagging.inline import InlineVocabulary
+from llmner.tagging.drafting import Markers, best_length, continuation
+from llmner.tagging.grammar import Tokens, Vocabulary
 from llmner.tagging.prompts import form_of, labels
 
 CLASS = f"{__name__}.CopyDrafter"
@@ -38,7 +37,7 @@ class CopyDrafter:
         self._tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, revision=model.tokenizer_revision)
         codec = Codec(self._tokenizer)
         self._markers = Markers(codec.before, codec.suffix)
-        self._vocabularies: dict[bytes, Vocabulary | InlineVocabulary] = {}
+        self._vocabularies: dict[bytes, Vocabulary] = {}
         self._longest: int = vllm_config.speculative_config.num_speculative_tokens
         self._free = _FREE.get(vllm_config.device_config.device_type, _FREE["cuda"])
         self._accepted, self._refused = 90.0, 10.0  # running sums of tokens; at first a guess
@@ -87,7 +86,7 @@ class CopyDrafter:
         self._drafted = best_length(round(acceptance, 2), active, free=self._free, longest=self._longest)
         return self._drafted
 
-    def _vocabulary(self, prefix: Tokens) -> Vocabulary | InlineVocabulary:
+    def _vocabulary(self, prefix: Tokens) -> Vocabulary:
         """The tokens of the tag set that a prompt's prefix describes."""
         key = prefix.tobytes()
         if key not in self._vocabularies:

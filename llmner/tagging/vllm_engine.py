@@ -23,13 +23,11 @@ from llmner.errors import CutAnswerError, EngineDeadError, LlmnerError, ModelErr
 from llmner.segmentation import segment
 from llmner.tagging.answers import read_exact, read_free
 from llmner.tagging.codec import Codec
-from llmner.tagging.ebnf import ebnf
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.grammar import MAX_DEPTH, Vocabulary
-from llmner.tagging.inline import InlineVocabulary
 from llmner.tagging.prompts import Form
-from llmner.tagging.units import TokenisedText
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs, RequestOutput, SamplingParams
@@ -47,7 +45,7 @@ class VllmEngine:
     Args:
         arguments: How vLLM is to run.
         tokenizer: The model's tokenizer.
-        fingerprint: What shapes the answers, see ``models.engine_fingerprint``.
+        fingerprint: What shapes the answers, see ``models.spec.GeneratorSpec.fingerprint``.
         adapters: Folders of LoRA adapters by name of tag set, language, or ``""`` for all others.
         grammar: Whether only the copy and tags may be written; an attribute that may change between calls. Then a
             mention's score is the probability of its tags among the allowed tokens, else among all tokens.
@@ -71,7 +69,6 @@ class VllmEngine:
     ) -> None:
         self._fingerprint = dict(fingerprint)
         self._codec = Codec(tokenizer, form)
-        self._layout = form.layout
         self._biases = self._codec.biases(open_bias) if open_bias else None
         self.grammar = grammar
         self._adapters: dict[str, LoRARequest] = {}
@@ -151,7 +148,7 @@ class VllmEngine:
                 mentions = read_exact(answer.token_ids, logprobs, source, cursor, request)
             else:
                 texts = [w.decoded_token or "" for w in written]
-                mentions = read_free(answer.text, texts, logprobs, request, layout=self._layout)
+                mentions = read_free(answer.text, texts, logprobs, request, layout=self._codec.layout)
         except LlmnerError as e:
             return TaggingResult(source_tokens=len(source.tokens), error=e)
         fed = len(prompt) - (output.num_cached_tokens or 0) + len(answer.token_ids)
@@ -178,7 +175,7 @@ class VllmEngine:
         prompt: list[int],
         request: TaggingRequest,
         source: TokenisedText,
-        vocabulary: Vocabulary | InlineVocabulary,
+        vocabulary: Vocabulary,
         most: int,
     ) -> "RequestOutput":
         """One request from end to end.
@@ -189,7 +186,7 @@ class VllmEngine:
         from vllm.exceptions import VLLMClientError
 
         self._count += 1
-        parameters = sampling(ebnf(source, vocabulary) if self.grammar else None, most, self._biases)
+        parameters = sampling(vocabulary.ebnf(source) if self.grammar else None, most, self._biases)
         adapter = self._adapter(request.tag_set)
         try:
             outputs: list[RequestOutput] = [

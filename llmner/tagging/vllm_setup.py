@@ -5,46 +5,21 @@ Invariant: nothing here shapes an answer; it decides how fast they come.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmner.config import VllmOptions
 from llmner.errors import ModelError
 from llmner.tagging import vllm_copy
+from llmner.tagging.memory import SHARE, Shape, sequences_that_fit, shape_of
 
 if TYPE_CHECKING:
+    import torch
     from vllm import AsyncEngineArgs
 
-SHARE = 0.9  # of a GPU's memory, or of a worker's part of it
 _TYPICAL = 1024  # tokens of a sentence's prompt and answer
 _SEQUENCES = (16, 1024)  # fewer leave a GPU idle; more gain nothing and cost time to schedule
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM has kernels for
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of a model decides how much memory it takes.
-
-    Attributes:
-        cache_bytes: Bytes that keys and values of one token take.
-        weights: Bytes of all weights; 0 where they are not known.
-    """
-
-    cache_bytes: int
-    weights: int
-
-
-def sequences_that_fit(shape: Shape, memory: int) -> int:
-    """How many sentences a card decodes together.
-
-    Args:
-        shape: The model's.
-        memory: Bytes that weights, keys and values may take.
-    """
-    least, most = _SEQUENCES
-    room = memory - shape.weights if shape.weights else memory // 2
-    return max(least, min(most, room // (shape.cache_bytes * _TYPICAL)))
 
 
 def arguments(
@@ -52,15 +27,17 @@ def arguments(
     options: VllmOptions,
     adapters: Mapping[str, str],
     *,
+    dtype: "torch.dtype",
     gpus: float,
     log_stats: bool = False,
 ) -> "AsyncEngineArgs":
-    """Arguments of vLLM for a model on this machine.
+    """Return vLLM's arguments for a model on this machine.
 
     Args:
-        base: Folder or Hugging Face id of the base model.
-        options: The job's.
+        base: Folder of the base model.
+        options: How the job wants vLLM to run.
         adapters: Adapters by name; see ``VllmEngine``.
+        dtype: Number type to compute with.
         gpus: GPUs of this worker, or a part of one; 0 for all there are.
         log_stats: Whether vLLM counts what it does.
 
@@ -76,10 +53,7 @@ def arguments(
     from vllm import AsyncEngineArgs
     from vllm.platforms import current_platform
 
-    from llmner.models import default_dtype
-
     device = current_platform.device_type
-    dtype = default_dtype(device)
     shape = _shape(base, dtype.itemsize)
     share = SHARE * min(gpus or 1.0, 1.0)
     machine: dict[str, Any]
@@ -89,7 +63,7 @@ def arguments(
         machine = {"kv_cache_memory_bytes": shape.cache_bytes * tokens, "enforce_eager": True}
     else:
         memory = int(current_platform.get_device_total_memory() * share * options.tensor_parallel)
-        sequences = options.sequences or sequences_that_fit(shape, memory)
+        sequences = options.sequences or sequences_that_fit(shape, memory, tokens=_TYPICAL, limits=_SEQUENCES)
         machine = {"gpu_memory_utilization": share}
     if options.draft:
         machine["speculative_config"] = {
@@ -121,17 +95,15 @@ def _shape(base: str, number_bytes: int) -> Shape:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(base).get_text_config()
+        config = AutoConfig.from_pretrained(base)
     except (OSError, ValueError) as e:
         raise ModelError(f"model {base!r} has no configuration: {e}", hint="give a folder or a Hugging Face id") from e
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     weights = sum(file.stat().st_size for file in Path(base).glob("*.safetensors"))
-    return Shape(2 * config.num_hidden_layers * heads * width * number_bytes, weights)
+    return shape_of(config, number_bytes, weights=weights)
 
 
 def _rank(adapter: str) -> int:
-    """The least rank that vLLM has kernels for and the adapter fits in."""
+    """Return the lowest rank that vLLM has kernels for and the adapter fits in."""
     from peft import PeftConfig
 
     try:

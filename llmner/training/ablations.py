@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmner import models
 from llmner.evaluation.evaluate import evaluate
-from llmner.tagset import load_tag_set
+from llmner.models.loading import load_engine
+from llmner.models.registry import generator_spec
 from llmner.training.development import read_development
 from llmner.training.distributed import run
 from llmner.training.generator import train
@@ -66,8 +66,8 @@ def run_variants(variants: Mapping[str, GeneratorTraining]) -> dict[str, dict[st
 
 def measure_adapter(adapter: str, settings: GeneratorTraining) -> dict[str, Any]:
     """Strict scores of an adapter on its run's development sentences, with intervals, by corpus."""
-    engine = models.load_engine(settings.model, adapter=adapter)
-    corpora = read_development(settings, {c.tag_set: load_tag_set(c.tag_set) for c in settings.corpora})
+    engine = load_engine(generator_spec(settings.model, adapter=adapter))
+    corpora = read_development(settings)
     return {
         c.name: {
             "left_out": not c.decides,

@@ -16,9 +16,8 @@ import numpy as np
 
 from llmner.annotations import AnnotatedSentence
 from llmner.tagging.grammar import MAX_DEPTH, Cursor
-from llmner.tagging.inline import InlineCursor
-from llmner.tagging.units import TokenisedText, shown
 from llmner.tagset import TagSet
+from llmner.units import TokenisedText, shown
 
 
 class Batchable(Protocol):
@@ -26,7 +25,7 @@ class Batchable(Protocol):
 
     @property
     def tag_set(self) -> str:
-        """Name of its tag set."""
+        """What it is asked for: the same for examples that may share a batch."""
         ...
 
     @property
@@ -40,7 +39,7 @@ class Example:
     """A sentence ready for training. All arrays are of int32.
 
     Attributes:
-        tag_set: Name of its tag set.
+        tag_set: Digest of the tag set, or the part of one, that it is asked for.
         tokens: What follows the prompt's prefix, up to and with the end token, which is never fed.
         answer: Index of the answer's first token; what stands before it is the prompt.
         places: For each place where the grammar leaves a choice the token after which to choose, an index into
@@ -107,11 +106,11 @@ def writable(
     return spans, left_out
 
 
-def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor | InlineCursor) -> Example:
+def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor) -> Example:
     """The training example of a sentence: its tokens, and the decisions in its tagged text.
 
     Args:
-        tag_set: Name of its tag set.
+        tag_set: Digest of the tag set, or the part of one, that it is asked for.
         prompt: The prompt's tokens after its prefix.
         target: The tokens of the tagged text.
         cursor: At the beginning of that; it walks to the end.

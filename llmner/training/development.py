@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.annotations import AnnotatedSentence
 from llmner.evaluation.evaluate import evaluate
 from llmner.evaluation.scoring import Score
 from llmner.tagging.local_engine import LocalEngine
 from llmner.tagging.prompts import Form
 from llmner.tagset import TagSet
+from llmner.training.examples import asked_tag_set, read_sentences
 from llmner.training.settings import GeneratorTraining
 
 
@@ -28,7 +29,7 @@ class Development:
 
     Attributes:
         name: The corpus's.
-        tag_set: Its types.
+        tag_set: The types that it is asked for.
         sentences: What to measure on.
         decides: Whether the corpus counts for what is best; one that is left out of training does not.
     """
@@ -39,22 +40,16 @@ class Development:
     decides: bool
 
 
-def read_development(settings: GeneratorTraining, tag_sets: dict[str, TagSet]) -> list[Development]:
-    """The development sentences of a run's corpora.
-
-    Args:
-        settings: The run's.
-        tag_sets: Tag sets by the name the settings give them.
-    """
+def read_development(settings: GeneratorTraining) -> list[Development]:
+    """Read the development sentences of a run's corpora."""
     result = []
     for corpus in settings.corpora:
         if corpus.dev is None:
             continue
-        tag_set = tag_sets[corpus.tag_set]
-        sentences = read_annotations(corpus.dev, types=[t.name for t in tag_set.types])
+        sentences = read_sentences(corpus, corpus.dev)
         count = min(len(sentences), settings.dev_sentences)
         picked = random.Random(settings.seed).sample(sentences, count)
-        result.append(Development(corpus.name, tag_set, picked, corpus.name not in settings.leave_out))
+        result.append(Development(corpus.name, asked_tag_set(corpus), picked, corpus.name not in settings.leave_out))
     return result
 
 

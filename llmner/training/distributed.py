@@ -5,7 +5,7 @@ Checkpoints go to the output, on a disk that all nodes share or on object storag
 again from the last one.
 
 Invariant: the same command run again goes on where the last one stopped, and does nothing once the result is there;
-an output belongs to one run's settings.
+with another length it makes the run longer. An output belongs to one run's settings.
 """
 
 import json
@@ -24,7 +24,7 @@ from llmner.training.settings import RunSettings
 logger = logging.getLogger(__name__)
 
 _SETTINGS = "settings.json"
-_DONE = "done"  # a file that is written last
+_DONE = "done"  # a file that is written last, with the run's length
 _RAY = "ray"  # folder of the output that Ray keeps its checkpoints in
 
 
@@ -39,13 +39,14 @@ class Train(Protocol):
 S = TypeVar("S", bound=RunSettings)
 
 
-def run(train: Train, settings: S, *, result: str) -> str:
+def run(train: Train, settings: S, *, result: str, callbacks: Sequence[Any] = ()) -> str:
     """Train, or go on, or find that it is done.
 
     Args:
         train: The training function.
         settings: Its settings.
         result: Name of the result in the output.
+        callbacks: Told of the events of a run in this process.
 
     Returns:
         URL of the result, a folder with what the best weights came to.
@@ -54,15 +55,16 @@ def run(train: Train, settings: S, *, result: str) -> str:
         ConfigError: The output holds another run.
         JobFailedError: Workers died more often than is allowed.
     """
-    output = storage.absolute_url(settings.output)
+    output = storage.absolute_uri(settings.output)
     url = storage.join(output, result)
     _claim(output, settings)
-    if storage.read_bytes(storage.join(output, _DONE)) is not None:
+    done = storage.read_bytes(storage.join(output, _DONE))
+    if done is not None and json.loads(done) == settings.length():
         logger.info("%s is there already", url)
     elif settings.cluster.workers:
         _train_on_cluster(train, settings, output, url)
     else:
-        _train_here(train, settings, Path(output), Path(url))
+        _train_here(train, settings, Path(output), Path(url), callbacks)
     return url
 
 
@@ -84,17 +86,22 @@ def _claim(output: str, settings: RunSettings) -> None:
         )
 
 
-def _train_here(train: Train, settings: RunSettings, folder: Path, result: Path) -> None:
+def _finish(output: str, settings: RunSettings) -> None:
+    """Write down that the run of this length has its result."""
+    storage.write_whole(storage.join(output, _DONE), json.dumps(settings.length()).encode())
+
+
+def _train_here(train: Train, settings: RunSettings, folder: Path, result: Path, callbacks: Sequence[Any]) -> None:
     from accelerate import PartialState
 
     from llmner.training.trainer import BEST, last_checkpoint
 
-    train(settings, folder, resume=last_checkpoint(folder), callbacks=())
+    train(settings, folder, resume=last_checkpoint(folder), callbacks=callbacks)
     if PartialState().is_main_process:
         last = last_checkpoint(folder)
         assert last is not None
         shutil.copytree(last / BEST, result, dirs_exist_ok=True)
-        storage.write_whole(str(folder / _DONE), b"")
+        _finish(str(folder), settings)
 
 
 def _train_on_cluster(train: Train, settings: RunSettings, output: str, result: str) -> None:
@@ -128,7 +135,7 @@ def _train_on_cluster(train: Train, settings: RunSettings, output: str, result: 
     with checkpoint.as_directory() as folder, storage.access(result):
         fs, path = storage.file_system(result)
         fs.put(f"{folder}/{BEST}/", f"{path}/", recursive=True)
-        storage.write_whole(storage.join(output, _DONE), b"")
+        _finish(output, settings)
 
 
 def _work(job: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ Invariant: the adapter that is shipped says with which prompt it was trained, so
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import TrainerCallback
 
-from llmner import models
-from llmner.annotations import read_annotations
+from llmner.errors import ConfigError
+from llmner.models import loading
+from llmner.models.registry import PROMPT_FILE, base_of
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.prompts import Form
-from llmner.tagset import TagSet, load_tag_set
-from llmner.training.corpus import Example, balanced, collate, example, writable
+from llmner.tagset import load_tag_set
+from llmner.training.corpus import Example, balanced, collate
 from llmner.training.development import measure, read_development
+from llmner.training.examples import read_corpora
 from llmner.training.losses import GeneratorLoss
-from llmner.training.settings import CorpusSettings, GeneratorTraining
+from llmner.training.settings import GeneratorTraining
 from llmner.training.trainer import fit, run_batches, training_arguments
 
 logger = logging.getLogger(__name__)
@@ -48,36 +50,29 @@ def train(
     Raises:
         ModelError: The model cannot be loaded, or the loss is lost.
     """
-    dtype = models.default_dtype(models.default_device())
+    dtype = loading.number_type("auto", loading.default_device())
     arguments = training_arguments(settings, folder, bf16=dtype == torch.bfloat16)
-    base = models.find(settings.model)
-    model, tokenizer = models.load(
-        models.ModelFiles(base.name, base.base, None),
+    model, tokenizer = loading.load(
+        base_of(settings.model),
         dtype=dtype,
         device=str(arguments.device),
         attention=IMPLEMENTATION,
         quantised=settings.quantised,
     )
     codec = Codec(tokenizer, settings.form)
-    tag_sets = {c.tag_set: load_tag_set(c.tag_set) for c in settings.corpora}
-    corpora = [_examples(c, tag_sets[c.tag_set], codec, settings.max_tokens) for c in settings.trained_on]
-    sizes, tokens = [len(c) for c in corpora], [sum(e.fed for e in c) for c in corpora]
-    weights = [c.weight for c in settings.trained_on]
-    if settings.balance_languages:
-        weights = balanced(weights, tokens, [tag_sets[c.tag_set].lang for c in settings.trained_on])
-    for c, n, t, w in zip(settings.trained_on, sizes, tokens, weights, strict=True):
-        logger.info("%s: %d examples, %d tokens, seen %.2f times an epoch", c.name, n, t, w)
-    prefixes = {name: codec.prefix(tag_set) for name, tag_set in tag_sets.items()}
+    corpora = read_corpora(settings, codec)
+    weights = _weights(settings, corpora.examples)
+    prefixes = {digest: codec.prefix(tag_set) for digest, tag_set in corpora.asked.items()}
 
     def batch(chosen: Sequence[Example]) -> dict[str, Any]:
         arrays = collate(chosen, prefixes[chosen[0].tag_set])
         return {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in arrays.items()}
 
     model = _with_adapter(model, settings)
-    development = read_development(settings, tag_sets) if settings.evaluate_every else []
+    development = read_development(settings) if settings.evaluate_every else []
     fit(
         GeneratorLoss(model, settings.loss),
-        run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
+        run_batches(settings, corpora.examples, weights, batch),
         arguments,
         ship=partial(save_adapter, model, form=settings.form),
         resume=resume,
@@ -85,8 +80,22 @@ def train(
         if development
         else None,
         patience=settings.patience,
+        average=settings.average,
         callbacks=callbacks,
     )
+
+
+def _weights(settings: GeneratorTraining, corpora: Sequence[Sequence[Example]]) -> list[float]:
+    """How often each corpus is seen in an epoch."""
+    weights = [c.weight for c in settings.trained_on]
+    tokens = [sum(e.fed for e in examples) for examples in corpora]
+    if settings.balance_languages:
+        weights = balanced(weights, tokens, [load_tag_set(c.tag_set).lang for c in settings.trained_on])
+    whole = sum(w * t for w, t in zip(weights, tokens, strict=True))
+    for c, n, t, w in zip(settings.trained_on, map(len, corpora), tokens, weights, strict=True):
+        share = 100 * w * t / whole
+        logger.info("%s: %d examples, %d tokens, %.2f times an epoch, %.1f %% of it", c.name, n, t, w, share)
+    return weights
 
 
 def save_adapter(model: Any, folder: Path, form: Form) -> None:
@@ -102,7 +111,44 @@ def save_adapter(model: Any, folder: Path, form: Form) -> None:
     settings.base_model_name_or_path = None
     settings.save_pretrained(folder)
     settings.inference_mode = False
-    (folder / models.PROMPT_FILE).write_text(json.dumps(asdict(form)), encoding="utf-8")
+    (folder / PROMPT_FILE).write_text(json.dumps(asdict(form)), encoding="utf-8")
+
+
+def widened(model: Any, rank: int) -> Any:
+    """Return a model whose adapter has a rank; it computes what it did before.
+
+    New rows of A are random and new columns of B are zero, so that only training makes use of them.
+
+    Args:
+        model: A peft model with one adapter; changed in place.
+        rank: The rank, at least the adapter's.
+
+    Raises:
+        ConfigError: The adapter's rank is higher.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    config = model.peft_config["default"]
+    if config.r > rank:
+        raise ConfigError(f"the initial adapter has rank {config.r}", hint=f"set rank to {config.r} or more")
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer) and config.r < rank:
+            for part, matrices in (("A", layer.lora_A), ("B", layer.lora_B)):
+                old = matrices["default"].weight
+                inputs, outputs = (old.shape[1], rank) if part == "A" else (rank, old.shape[0])
+                wide = nn.Linear(inputs, outputs, bias=False)
+                with torch.no_grad():
+                    if part == "A":
+                        wide.weight[: config.r] = old
+                    else:
+                        wide.weight.zero_()
+                        wide.weight[:, : config.r] = old
+                matrices["default"] = wide.to(old.device, old.dtype)
+            layer.r["default"] = rank
+            layer.lora_alpha["default"] *= rank / config.r
+    config.lora_alpha = config.lora_alpha * rank // config.r
+    config.r = rank
+    return model
 
 
 def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
@@ -111,10 +157,11 @@ def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
 
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    torch.manual_seed(settings.seed)
     if settings.initial_adapter:
         model = PeftModel.from_pretrained(model, settings.initial_adapter, is_trainable=True)
+        model = widened(model, settings.rank)
     else:
-        torch.manual_seed(settings.seed)
         lora = LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
@@ -128,20 +175,3 @@ def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
         if p.requires_grad:
             p.data = p.data.float()
     return model
-
-
-def _examples(corpus: CorpusSettings, tag_set: TagSet, codec: Codec, max_tokens: int) -> list[Example]:
-    result = []
-    left_out: Counter = Counter()
-    for sentence in read_annotations(corpus.train, types=[t.name for t in tag_set.types]):
-        source = codec.source(sentence.text)
-        spans, not_written = writable(sentence, source, tag_set, one_line=codec.one_line)
-        left_out += not_written
-        prompt, target = [*source.tokens, *codec.suffix], codec.write(source, spans, tag_set)
-        e = example(corpus.tag_set, prompt, target, codec.cursor(source, tag_set))
-        if e.fed <= max_tokens:
-            result.append(e)
-        else:
-            left_out["too long"] += 1
-    logger.info("%s: %d sentences; left out: %s", corpus.train, len(result), dict(left_out))
-    return result

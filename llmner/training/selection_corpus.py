@@ -13,17 +13,17 @@ from typing import Any
 
 from pydantic import Field
 
-from llmner import models
 from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.errors import ConfigError
 from llmner.mentions import Mention
+from llmner.models.registry import DEFAULT
 from llmner.selection.candidates import Sheet, SheetCodec, read_candidates, unit_spans
 from llmner.selection.competition import Nesting, nesting_of
 from llmner.selection.samples import Quota, count, find_repeats, lexicon_of, samples
 from llmner.settings import validated
-from llmner.tagging.units import shown, split_units
 from llmner.tagset import TagSet, load_tag_set
 from llmner.training.settings import CorpusSettings, RunSettings, changed, read_whole
+from llmner.units import shown, split_units
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class SelectorTraining(RunSettings):
     """Settings of a selector's training.
 
     Attributes:
-        model: Base model, see ``models.find``.
+        model: Base model: a named model, a folder or a Hugging Face id.
         initial_adapter: A generator's adapter of the same base that the new one begins as, of the same rank;
-            ``embedded`` for the embedded generator's. The selector is then asked as that generator is. A fresh adapter
-            where it is not given.
+            a named model means its adapter. The selector is then asked as that generator is. A fresh adapter where it
+            is not given.
         corpora: Annotated sentences to make samples from, besides those in ``candidates``.
         candidates: Files of a generator's candidates on sentences that it was not trained on, of the corpora's tag
             sets or bundled ones; see ``llmner candidates``.
@@ -49,7 +49,7 @@ class SelectorTraining(RunSettings):
         max_tokens: Sentences whose example is longer are left out.
     """
 
-    model: str = models.EMBEDDED
+    model: str = DEFAULT
     initial_adapter: str | None = None
     corpora: tuple[CorpusSettings, ...] = ()
     candidates: tuple[Path, ...] = ()

@@ -8,7 +8,6 @@ Invariant: a selector that is shipped has calibration and threshold of its own w
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -19,15 +18,17 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from llmner import models
 from llmner.errors import ConfigError, ModelError, SelectionError
+from llmner.models import loading
+from llmner.models.registry import adapter_of, base_of, prompt_form
+from llmner.models.weights import fetched
 from llmner.selection.candidates import SheetCodec, read_candidates
 from llmner.selection.loss import selection_loss
 from llmner.selection.model import SelectorModel
 from llmner.selection.selector import HEAD, LocalSelector, SelectionRequest, SelectorSettings, write_settings
 from llmner.selection.tuning import tune
 from llmner.tagging.attention import IMPLEMENTATION
-from llmner.tagging.prompts import Form
+from llmner.tagging.prompts import DEFAULT_FORM, Form
 from llmner.training.generator import save_adapter
 from llmner.training.selection_corpus import Material, SelectionExample, SelectorTraining, collate, load_material
 from llmner.training.trainer import fit, run_batches, training_arguments
@@ -67,10 +68,10 @@ def train(
         ModelError: The model cannot be loaded, or the loss is lost.
         ConfigError: The dev sentences are of a tag set that is not trained on.
     """
-    dtype = models.default_dtype(models.default_device())
+    dtype = loading.number_type("auto", loading.default_device())
     arguments = training_arguments(settings, folder, bf16=dtype == torch.bfloat16)
-    initial = _initial_adapter(settings)
-    form = models.prompt_form(initial)
+    initial = adapter_of(settings.initial_adapter) if settings.initial_adapter else None
+    form = prompt_form(initial) if initial else DEFAULT_FORM
     model, tokenizer = _fresh_model(settings, initial, dtype, str(arguments.device))
     codec = SheetCodec(tokenizer, form)
     material = load_material(settings, codec)
@@ -83,12 +84,13 @@ def train(
     development = Development(settings, model, tokenizer, form, material)
     fit(
         SelectorLoss(model, settings.contrastive),
-        run_batches(settings, corpora, weights, batch, processes=arguments.world_size),
+        run_batches(settings, corpora, weights, batch),
         arguments,
         ship=partial(_ship, model, form, development),
         resume=resume,
         measure=development,
         patience=settings.patience,
+        average=settings.average,
         callbacks=callbacks,
     )
 
@@ -142,26 +144,19 @@ def _ship(model: SelectorModel, form: Form, development: Development, folder: Pa
     write_settings(folder, development.tuned)
 
 
-def _initial_adapter(settings: SelectorTraining) -> models.ModelFiles:
-    """Base model, and the generator's adapter to begin as, if one is named."""
-    base, name = models.find(settings.model), settings.initial_adapter
-    adapter = models.find(name).adapter if name == models.EMBEDDED else name
-    return models.ModelFiles(base.name, base.base, adapter)
-
-
 def _fresh_model(
-    settings: SelectorTraining, initial: models.ModelFiles, dtype: torch.dtype, device: str
+    settings: SelectorTraining, initial: str | None, dtype: torch.dtype, device: str
 ) -> tuple[SelectorModel, Any]:
     """The base model with an adapter to train, in float32, and its tokenizer."""
     from peft import LoraConfig, get_peft_model
 
-    files = replace(initial, adapter=None)
-    transformer, tokenizer = models.load(files, dtype=dtype, device=device, attention=IMPLEMENTATION, headless=True)
+    base = base_of(settings.model)
+    transformer, tokenizer = loading.load(base, dtype=dtype, device=device, attention=IMPLEMENTATION, headless=True)
     torch.manual_seed(settings.seed)
     lora = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear")
     adapted = get_peft_model(transformer, lora)
-    if initial.adapter:
-        _copy_adapter(initial.adapter, adapted)
+    if initial:
+        _copy_adapter(initial, adapted)
     for p in adapted.parameters():
         if p.requires_grad:
             p.data = p.data.float()
@@ -174,7 +169,10 @@ def _copy_adapter(adapter: str, adapted: Any) -> None:
     from peft.utils import load_peft_weights
 
     # A causal model calls its transformer ``model``; here it stands alone.
-    stored = {k.replace(".model.model.", ".model."): v for k, v in load_peft_weights(adapter, device="cpu").items()}
+    stored = {
+        k.replace(".model.model.", ".model."): v
+        for k, v in load_peft_weights(str(fetched(adapter)), device="cpu").items()
+    }
     try:
         mismatch = set_peft_model_state_dict(adapted, stored)
     except RuntimeError as e:  # other shapes

@@ -1,7 +1,7 @@
 """Settings of training runs, as YAML files hold them.
 
-Invariant: everything that shapes a result is in the settings, and ``identity`` is all of it; where and how fast a
-run computes is not.
+Invariant: everything that shapes a result is in the settings, and ``identity`` is all of it but how long a run
+lasts; where and how fast it computes is not. So a run can be prolonged, or brought home by letting the rate fall.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmner import models
 from llmner.errors import ConfigError
+from llmner.models.registry import DEFAULT
 from llmner.settings import Settings, read_mapping, validated
 from llmner.tagging.prompts import Form
+
+_LENGTH = {"steps", "epochs", "decay"}
 
 
 class Cluster(Settings):
@@ -39,11 +41,15 @@ class RunSettings(Settings):
     Attributes:
         output: Folder of checkpoints and of the result: a local path, or a URL where a cluster trains.
         learning_rate: Highest learning rate, AdamW.
-        steps: Updates of the weights in all; the learning rate falls to zero linearly at the last.
+        steps: Updates of the weights in all.
         epochs: The same, given in passes over the data.
         warmup: Steps until the learning rate is at its highest.
+        decay: Last steps of the run, in which the learning rate falls to zero linearly; before them it stays at its
+            highest. 0: it never falls. By default it falls from the end of the warm-up on.
+        average: Share of the averaged weights that a step keeps, for instance 0.99, an average over the last hundred
+            steps or so. The averaged weights are what is measured and shipped. By default the last ones are.
         batch_tokens: Tokens a batch, prompt prefix not counted.
-        accumulate: Batches of a worker for one step.
+        accumulate: Batches for one step, shared evenly by all workers or processes.
         seed: Of initial weights, shuffles and samples.
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between measurements on development data, a multiple of ``checkpoint_every``. What
@@ -57,6 +63,8 @@ class RunSettings(Settings):
     steps: int | None = Field(default=None, gt=0)
     epochs: float | None = Field(default=None, gt=0)
     warmup: int = Field(default=40, ge=0)
+    decay: int | None = Field(default=None, ge=0)
+    average: float | None = Field(default=None, gt=0, lt=1)
     batch_tokens: int = Field(default=1500, gt=0)
     accumulate: int = Field(default=1, gt=0)
     seed: int = 13
@@ -69,6 +77,10 @@ class RunSettings(Settings):
     def _consistent(self) -> "RunSettings":
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
+        if self.steps is not None and self.decay and self.warmup + self.decay > self.steps:
+            raise ValueError(f"warmup and decay are longer than the run's {self.steps} steps")
+        if self.accumulate % max(1, self.cluster.workers):
+            raise ValueError(f"{self.cluster.workers} workers cannot share {self.accumulate} batches of a step evenly")
         if self.evaluate_every and self.evaluate_every % self.checkpoint_every:
             raise ValueError(f"evaluate_every must be a multiple of checkpoint_every, {self.checkpoint_every}")
         if self.patience and not self.evaluate_every:
@@ -76,8 +88,12 @@ class RunSettings(Settings):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What shapes the result, ready for JSON. The number of workers does: each step has a batch of each."""
-        return {**self.model_dump(mode="json", exclude={"output", "cluster"}), "workers": max(1, self.cluster.workers)}
+        """What shapes the result, ready for JSON."""
+        return self.model_dump(mode="json", exclude={"output", "cluster"} | _LENGTH)
+
+    def length(self) -> dict[str, Any]:
+        """How long the run lasts, ready for JSON."""
+        return self.model_dump(mode="json", include=_LENGTH)
 
 
 class CorpusSettings(Settings):
@@ -88,6 +104,10 @@ class CorpusSettings(Settings):
         train: Sentences to train on.
         dev: Sentences to measure on while training.
         tag_set: Name or path of its tag set; by default the corpus's own name.
+        types: The tag set's type for each of the corpus's types; mentions of the others are left out, and the prompt
+            asks only for the types that occur here. By default the corpus's types are the tag set's.
+        partial: Share of the sentences that are asked for a part of those types only, drawn by the seed.
+        empty: Share of the sentences without mentions that are trained on, drawn by the seed.
         weight: How often each sentence is seen in an epoch; of 0.4, another two fifths of them in each epoch.
     """
 
@@ -95,6 +115,9 @@ class CorpusSettings(Settings):
     train: Path
     dev: Path | None = None
     tag_set: str = ""
+    types: dict[str, str] | None = Field(default=None, min_length=1)
+    partial: float = Field(default=0.0, ge=0, le=1)
+    empty: float = Field(default=1.0, ge=0, le=1)
     weight: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="before")
@@ -107,15 +130,16 @@ class GeneratorTraining(RunSettings):
     """Settings of a generator's training.
 
     Attributes:
-        model: Base model, see ``models.find``.
+        model: Base model: a named model, a folder or a Hugging Face id.
         corpora: What to train on, all mixed.
         leave_out: Names of corpora that are only measured on (zero-shot); they do not decide what is best.
         balance_languages: Whether the weights are scaled so that each language has as many tokens as the other.
         loss: ``constrained``: over the tokens the grammar allows, where it leaves a choice; for decoding under the
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
-        layout: Whether an answer is one line a type, or one for all with the types in the tags; see ``prompts.Form``.
-        initial_adapter: An adapter to go on from; rank, alpha and dropout are then its own.
+        layout: Name of the layout of an answer, see ``tagging.layouts``.
+        initial_adapter: An adapter to go on from. Its dropout stays, and the ratio of its alpha to its rank; if its
+            rank is lower than ``rank``, it is widened without a change of what it computes.
         rank: LoRA rank.
         alpha: LoRA alpha; the product is scaled by alpha / rank.
         dropout: LoRA dropout.
@@ -125,7 +149,7 @@ class GeneratorTraining(RunSettings):
         dev_sentences: Sentences measured on in each corpus, drawn by the seed.
     """
 
-    model: str = models.EMBEDDED
+    model: str = DEFAULT
     corpora: tuple[CorpusSettings, ...] = Field(min_length=1)
     leave_out: frozenset[str] = frozenset()
     balance_languages: bool = False

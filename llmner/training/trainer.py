@@ -4,8 +4,9 @@ What is trained is a module whose forward takes a batch and returns its loss; so
 A data set's items are whole batches, listed beforehand for the whole run, so a run that goes on skips those it has
 had without loading them. Of several processes each gets every n-th batch.
 
-A checkpoint holds the trained weights in full precision, what the optimiser and the schedule know, and in ``best``
-what is to be shipped: the weights that did best on development data so far, or the last ones.
+A checkpoint holds the trained weights in full precision, their average where one is kept, what the optimiser and the
+schedule know, and in ``best`` what is to be shipped: the weights that did best on development data so far, or the
+last ones. SIGTERM ends a run after the step it is in, with a checkpoint.
 
 Invariant: a run that was stopped and started again takes the same steps as one that was not. No Ray here: the same
 loop runs on a bare machine, and under ``torchrun`` on several GPUs.
@@ -14,9 +15,13 @@ loop runs on a bare machine, and under ``torchrun`` on several GPUs.
 import json
 import logging
 import math
+import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,18 +29,21 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from llmner.errors import ConfigError, ModelError
+from llmner.errors import ConfigError, ModelError, StoppedError
 from llmner.training.corpus import Batchable, plan
 from llmner.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
 BEST = "best"
+stop_asked = threading.Event()  # set by SIGTERM while a run listens
 _STATE = "trainer_state.json"  # the last file of a checkpoint
 _TRAINED = "trained.safetensors"
+_AVERAGED = "averaged.safetensors"
 
 E = TypeVar("E", bound=Batchable)
 
@@ -67,8 +75,6 @@ def run_batches(
     corpora: Sequence[Sequence[E]],
     weights: Sequence[float],
     collate: Callable[[Sequence[E]], dict[str, Any]],
-    *,
-    processes: int,
 ) -> Batches:
     """All batches of a run.
 
@@ -77,7 +83,6 @@ def run_batches(
         corpora: The examples of each corpus.
         weights: How often each corpus is seen in an epoch.
         collate: Makes a batch of examples of one tag set.
-        processes: How many share the batches.
     """
     examples = [e for corpus in corpora for e in corpus]
     run = plan(
@@ -86,7 +91,7 @@ def run_batches(
         weights,
         tokens=settings.batch_tokens,
         seed=settings.seed,
-        count=settings.steps and settings.steps * settings.accumulate * processes,
+        count=settings.steps and settings.steps * settings.accumulate,
         epochs=settings.epochs,
     )
     return Batches(run, lambda indices: collate([examples[i] for i in indices]))
@@ -99,14 +104,23 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
         settings: The run's.
         folder: Where checkpoints go; local.
         bf16: Whether to compute in bfloat16 (autocast); weights in training stay float32.
+
+    Raises:
+        ConfigError: The processes cannot share a step's batches evenly.
     """
     measured = settings.evaluate_every is not None
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun and Ray set it
+    if settings.accumulate % processes:
+        raise ConfigError(
+            f"{processes} processes cannot share a step's {settings.accumulate} batches evenly",
+            hint=f"set accumulate to a multiple of {processes}",
+        )
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=settings.accumulate,
+        gradient_accumulation_steps=settings.accumulate // processes,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type="linear",
+        **_schedule(settings),
         warmup_steps=settings.warmup,
         adam_beta2=0.99,
         max_grad_norm=1.0,
@@ -114,6 +128,7 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
+        ddp_timeout=86400,  # seconds; a run may pause
         dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         remove_unused_columns=False,
         logging_steps=10,
@@ -134,6 +149,14 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
     return arguments
 
 
+def _schedule(settings: RunSettings) -> dict[str, Any]:
+    """The course of the learning rate, as arguments of the Trainer."""
+    if settings.decay is None:
+        return {"lr_scheduler_type": "linear"}
+    falling = {"num_decay_steps": settings.decay, "decay_type": "linear"}
+    return {"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": falling}
+
+
 def fit(
     module: nn.Module,
     batches: Batches,
@@ -143,6 +166,7 @@ def fit(
     resume: Path | None = None,
     measure: Measure | None = None,
     patience: int | None = None,
+    average: float | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train a module; the last checkpoint, of the last step, holds the result.
@@ -156,16 +180,19 @@ def fit(
         resume: Checkpoint to go on from.
         measure: Measures the module on development data.
         patience: Measurements without a better one after which the run ends.
+        average: See ``RunSettings.average``.
         callbacks: Told of the run's events, after everything here.
 
     Raises:
         ConfigError: The batches are too few for a step.
+        StoppedError: A signal ended the run before its last step; the last checkpoint is of the step it came in.
         ModelError: The loss is no longer a finite number.
     """
     at_once = arguments.world_size * arguments.gradient_accumulation_steps
     if len(batches) < at_once:
         raise ConfigError(f"a step takes {at_once} batches, there are {len(batches)}", hint="lower batch_tokens")
     arguments.max_steps = len(batches) // at_once
+    stop = _Stop()
     trainer = _BatchTrainer(
         module,
         arguments,
@@ -174,13 +201,24 @@ def fit(
         data_collator=_only,
         callbacks=[
             _Log(),
+            stop,
             *([EarlyStoppingCallback(patience)] if patience else []),
             *callbacks,
         ],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.ship, trainer.measure, trainer.resumed = ship, measure, resume
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    trainer.average = _Average(list(trainer._trained(module).values()), average) if average else None
+    if trainer.average:
+        trainer.add_callback(trainer.average)
+    stop.accelerator = trainer.accelerator
+    with stop.listening():
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if stop.stopped:
+        raise StoppedError(
+            f"stopped after step {trainer.state.global_step} of {arguments.max_steps}, with a checkpoint",
+            hint="the same command again goes on from there",
+        )
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -195,6 +233,32 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def dev_scores(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return what a run has measured on development data so far.
+
+    Args:
+        folder: Its output.
+
+    Returns:
+        For each name steps and values, in order; ``mean`` is what decides and comes first.
+
+    Raises:
+        ConfigError: Nothing was measured yet.
+    """
+    checkpoint = last_checkpoint(folder)
+    state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8")) if checkpoint else {"log_history": []}
+    result: dict[str, list[tuple[int, float]]] = {}
+    for log in state["log_history"]:
+        for key, value in log.items():
+            if key.startswith("eval_f1"):
+                result.setdefault(key.removeprefix("eval_f1").removeprefix("_") or "mean", []).append(
+                    (log["step"], value)
+                )
+    if not result:
+        raise ConfigError(f"{folder}: no checkpoint after a measurement yet")
+    return result
+
+
 def _only(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The Trainer's batch of one item, which is a batch itself."""
     (batch,) = items
@@ -207,6 +271,7 @@ class _BatchTrainer(Trainer):
     ship: Callable[[Path], None]
     measure: Measure | None
     resumed: Path | None
+    average: "_Average | None"
     control: Any
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SequentialSampler:
@@ -225,7 +290,8 @@ class _BatchTrainer(Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         assert self.measure is not None
         self.model.eval()
-        metrics = {f"eval_{name}": value for name, value in self.measure(self.accelerator).items()}
+        with self._averaged():
+            metrics = {f"eval_{name}": value for name, value in self.measure(self.accelerator).items()}
         self.model.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -236,8 +302,11 @@ class _BatchTrainer(Trainer):
         folder.mkdir(parents=True, exist_ok=True)
         trained = {n: p.detach().cpu().contiguous() for n, p in self._trained(self.model).items()}
         save_file(trained, folder / _TRAINED)
+        if self.average:
+            save_file(dict(zip(trained, self.average.averaged, strict=True)), folder / _AVERAGED)
         if self.measure is None or self.state.best_global_step == self.state.global_step:
-            self.ship(folder / BEST)
+            with self._averaged():
+                self.ship(folder / BEST)
         elif (before := self._earlier(folder)) is not None:
             shutil.copytree(before / BEST, folder / BEST)
 
@@ -256,10 +325,86 @@ class _BatchTrainer(Trainer):
         with torch.no_grad():
             for name, p in trained.items():
                 p.copy_(stored[name])
+        if self.average:
+            averaged = load_file(Path(resume_from_checkpoint) / _AVERAGED)
+            for average, name in zip(self.average.averaged, trained, strict=True):
+                average.copy_(averaged[name])
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        # The stored learning rate is that of the length the run had then.
+        rates = zip(self.lr_scheduler.base_lrs, self.lr_scheduler.lr_lambdas, strict=True)
+        for group, (highest, course) in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = highest * course(self.lr_scheduler.last_epoch)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The module with its averaged weights, where there are any."""
+        if self.average is None:
+            yield
+            return
+        self.average.swap()
+        try:
+            yield
+        finally:
+            self.average.swap()
 
     @staticmethod
     def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
         return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+class _Average(TrainerCallback):
+    """Keeps an exponential average of weights; it varies less from step to step than they do, and does better.
+
+    Args:
+        weights: Those in training.
+        share: What a step keeps of the average.
+    """
+
+    def __init__(self, weights: Sequence[nn.Parameter], share: float) -> None:
+        self._weights = weights
+        self.averaged = [w.detach().clone() for w in weights]
+        self._update = get_ema_multi_avg_fn(share)
+
+    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        self._update(self.averaged, [w.detach() for w in self._weights], state.global_step)
+
+    def swap(self) -> None:
+        """Exchange the weights and their average, in place."""
+        for i, weight in enumerate(self._weights):
+            weight.data, self.averaged[i] = self.averaged[i], weight.data
+
+
+class _Stop(TrainerCallback):
+    """Ends a run on SIGTERM, in all processes after the same step, with a checkpoint."""
+
+    accelerator: Accelerator
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM as the wish to stop; elsewhere than in the main thread Python lets nobody do that."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        stop_asked.clear()
+        before = signal.signal(signal.SIGTERM, lambda *_: stop_asked.set())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        if stop_asked.is_set():
+            self.accelerator.set_trigger()
+        if self.accelerator.check_trigger() and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = control.should_training_stop = True
 
 
 class _Log(TrainerCallback):

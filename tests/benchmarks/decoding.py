@@ -19,8 +19,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llmner import models
 from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.models import loading
+from llmner.models.registry import generator_spec
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
@@ -39,11 +40,12 @@ def main(
     output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
 ) -> None:
     """Measure source tokens a second of both, and the tokens fed for each source token."""
-    device = models.default_device()
-    files = models.find(adapter=adapter)
-    model, tokenizer = models.load(files, dtype=models.default_dtype(device), device=device, attention=IMPLEMENTATION)
-    form = models.prompt_form(files)
-    codec = Codec(tokenizer, form)
+    device, spec = loading.default_device(), generator_spec(adapter=adapter)
+    dtype = loading.number_type(spec.dtype, device)
+    model, tokenizer = loading.load(
+        spec.base, adapter=spec.adapter, dtype=dtype, device=device, attention=IMPLEMENTATION
+    )
+    codec = Codec(tokenizer, spec.form)
     requests = []
     for corpus, name in CORPORA.items():
         tag_set = load_tag_set(name)
@@ -54,7 +56,7 @@ def main(
     rows: list[dict[str, Any]] = []
     results: list[TaggingResult] = []
     for draft in map(int, drafts.split(",")):
-        engine = LocalEngine(model, tokenizer, fingerprint={}, form=form, draft=draft)
+        engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=draft)
         engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
         started = time.perf_counter()
         answers = engine.tag(requests)
@@ -95,7 +97,7 @@ def _written(codec: Codec, request: TaggingRequest, result: TaggingResult) -> in
     """Tokens of the tagged text with the mentions of a result."""
     source = codec.source(request.text)
     sentence = AnnotatedSentence(request.text, result.mentions)
-    spans, _ = writable(sentence, source, request.tag_set, one_line=codec.one_line)
+    spans, _ = writable(sentence, source, request.tag_set, one_line=codec.layout.one_line)
     return len(codec.write(source, spans, request.tag_set))
 
 

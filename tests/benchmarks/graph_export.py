@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from llmner.dataset.fingerprint import Fingerprint, ensure
+from llmner.dataset.layout import Layout
 from llmner.dataset.links import LINK_SCHEMA, Links
-from llmner.documents import DOCUMENT_SCHEMA, SCHEMA_VERSION
-from llmner.extraction.dataset import Dataset, File, Manifest
-from llmner.extraction.publish import MENTION_SCHEMA
+from llmner.dataset.manifest import Draft, File, commit
+from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA, SCHEMA_VERSION
 
 CONCEPTS = 50_000
 OF_DOCUMENT = 10  # mentions
@@ -35,11 +36,9 @@ FORMATS = ("neo4j", "kgx", "rdf", "biocypher")
 
 def make(uri: str, mentions: int) -> None:
     """Write a data set of so many mentions, with links."""
-    dataset, random = Dataset(uri), np.random.default_rng(7)
-    Path(uri).mkdir(parents=True, exist_ok=True)
-    description = {"schema_version": SCHEMA_VERSION, "fingerprint": "synthetic", "parts": {}}
-    Path(dataset.description).write_text(json.dumps(description))
-    batch, links, files = dataset.batch("synthetic"), Links(dataset.url, "synthetic"), []
+    layout, random = Layout.at(uri), np.random.default_rng(7)
+    ensure(layout, Fingerprint({"made": "synthetic"}), [])
+    batch, links, files = layout.batch("synthetic"), Links(layout.uri, "synthetic"), []
     for folder in (batch.documents, batch.mentions, links.folder("synthetic")):
         Path(folder).mkdir(parents=True)
     documents = mentions // OF_DOCUMENT
@@ -53,11 +52,12 @@ def make(uri: str, mentions: int) -> None:
         files.append(File(name=name, rows=len(keys), bytes=0, sha256=""))
     links.make_current()
     now = "2026-01-01T00:00:00Z"
-    batch.write_manifest(
-        Manifest(
+    commit(
+        layout,
+        Draft(
             schema_version=SCHEMA_VERSION,
             batch="synthetic",
-            selection="",
+            inputs_digest="",
             fingerprint="synthetic",
             inputs=[],
             files=files,
@@ -67,7 +67,7 @@ def make(uri: str, mentions: int) -> None:
             finished=now,
             run_id="",
             versions={},
-        )
+        ),
     )
 
 

@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner.config import JobConfig
-from llmner.extraction.job import load
-from llmner.extraction.pipeline import extract, own_ray
+from llmner.extraction.cluster import own_ray
+from llmner.extraction.models import Loadable, generator_of
+from llmner.extraction.run import extract
 from llmner.mentions import Mention
-from llmner.models import engine_fingerprint
 from llmner.segmentation import segment
-from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
+from llmner.tagging.engine import TaggingRequest, TaggingResult
 
 SENTENCES = (
     "Patients with chronic kidney disease received dapagliflozin at {n} mg once a day for 24 weeks.",
@@ -99,17 +98,17 @@ def _job(folder: Path, **more: Any) -> JobConfig:
 def _overhead(documents: int, adapter: str | None) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = _job(folder, adapter=adapter, tag={"documents": max(1, documents // 3)})
-        factory: Callable[[], Engine] = partial(load, config)
+        config = _job(folder, adapter=adapter, tag={"rows_per_call": max(1, documents // 3)})
+        generator = generator_of(config)
         _corpus(folder / "in", documents, files=1)
-        done = extract(config, factory, engine_fingerprint(adapter=adapter))
+        done = extract(config, generator=generator)
         piped = _row("overhead", "pipeline", documents, done.progress.seconds)
         lines = [line for f in sorted((folder / "in").iterdir()) for line in f.read_text("utf-8").splitlines()]
         texts = [json.loads(line)["text"] for line in lines]
-    engine = factory()
+    engine = generator.load()
     started = time.perf_counter()
-    for first in range(0, len(texts), config.tag.documents):
-        batch = texts[first : first + config.tag.documents]
+    for first in range(0, len(texts), config.tag.rows_per_call):
+        batch = texts[first : first + config.tag.rows_per_call]
         tag_sets = config.load_tag_sets()["en"]
         sentences = [t[start:end] for t in batch for start, end in segment(t, "en", max_length=config.max_sentence)]
         engine.tag([TaggingRequest(sentence, tag_set) for sentence in sentences for tag_set in tag_sets])
@@ -122,7 +121,7 @@ def _growth(documents: int) -> dict[str, Any]:
         config = _job(folder)
         _corpus(folder / "in", documents, files=10)
         started = time.perf_counter()
-        extract(config, InstantEngine, InstantEngine.fingerprint)
+        extract(config, generator=Loadable(InstantEngine, InstantEngine.fingerprint))
         return _row("growth", "instant engine", documents, time.perf_counter() - started)
 
 

@@ -28,14 +28,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llmner import models
 from llmner.config import VllmOptions
+from llmner.models import loading
+from llmner.models.registry import generator_spec
+from llmner.models.weights import fetched
 from llmner.resources import resource
 from llmner.segmentation import segment
 from llmner.sources import read_file
 from llmner.sources.files import find_files
 from llmner.tagging.codec import Codec
-from llmner.tagging.ebnf import ebnf
 from llmner.tagging.prompts import Form
 from llmner.tagset import load_tag_set
 
@@ -81,13 +82,14 @@ def main(
     sys.path[:] = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
     loads = [int(n) for n in requests.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        files = models.find()
-        base, adapters = files.base, {"": str(files.adapter)}
+        spec = generator_spec()
+        assert spec.adapter
+        base, adapters = str(fetched(spec.base)), {"": spec.adapter}
         if shape:
-            base, adapters = _random_model(Path(folder), files.base, SHAPES[shape]), {}
-        elif models.default_device() == "cpu":  # as in ``models.load_vllm_engine``
-            base, adapters = models.merged(files), {}
-        prepared = _requests(base, sum(loads) + 1, models.prompt_form(files), scripted=shape is not None)
+            base, adapters = _random_model(Path(folder), base, SHAPES[shape]), {}
+        elif loading.default_device() == "cpu":  # as in ``loading.load_vllm_engine``
+            base, adapters = str(loading.merged(spec.base, spec.adapter)), {}
+        prepared = _requests(base, sum(loads) + 1, spec.form, scripted=shape is not None)
         rows = [
             {"cache": cache, "method": method, **row}
             for cache in caches.split(",")
@@ -149,7 +151,7 @@ def _requests(base: str, count: int, form: Form, *, scripted: bool) -> list[Requ
             script = codec.write(source, tags, tag_set)
             grammar = "root ::= " + " ".join(f"Token({token})" for token in script[:-1])
         else:
-            grammar = ebnf(source, codec.vocabulary(tag_set))
+            grammar = codec.vocabulary(tag_set).ebnf(source)
         prompt = [*codec.prefix(tag_set), *source.tokens, *codec.suffix]
         made.append(Request(prompt, grammar, len(source.tokens), len(text), 2 * len(source.tokens) + 20))
     return made
@@ -182,8 +184,9 @@ async def _measure(
             "prompt_lookup_min": 2,
             "prompt_lookup_max": 4,
         }
+    dtype = loading.number_type("auto", loading.default_device())
     engine = AsyncLLM.from_engine_args(
-        dataclasses.replace(arguments(base, options, adapters, gpus=0, log_stats=True), **settings)
+        dataclasses.replace(arguments(base, options, adapters, dtype=dtype, gpus=0, log_stats=True), **settings)
     )
     adapter = LoRARequest("generator", 1, adapters[""]) if adapters else None
     count = 0

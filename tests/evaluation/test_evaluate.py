@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import lxml.html
 import pytest
@@ -12,6 +13,7 @@ from llmner.annotations import AnnotatedSentence
 from llmner.cli import app
 from llmner.errors import TaggingError
 from llmner.evaluation.evaluate import Evaluation
+from llmner.evaluation.evaluate import evaluate as measured
 from llmner.mentions import Mention
 from llmner.tagging.engine import TaggingResult
 from llmner.tagset import load_tag_set
@@ -111,3 +113,33 @@ def test_a_sentence_without_an_answer_counts_as_missed() -> None:
     evaluation = Evaluation("pills", load_tag_set("bc5cdr"), sentences, results, seconds=2.0)
     assert (evaluation.failed, evaluation.scores.micro.recall) == (1, 0.5)
     assert (evaluation.source_tokens_per_second, evaluation.fed_tokens) == (1.0, 5)
+
+
+def test_a_corpus_with_some_of_the_types_under_other_names(tmp_path: Path, model: str) -> None:
+    """Its types are mapped, others do not count: neither its own nor what is found of types it does not have."""
+    entities = [{"start": 0, "end": 7, "type": "Drug"}, {"start": 15, "end": 19, "type": "Illness"}]
+    data = corpus(tmp_path / "pills", [{"text": "aspirin caused gout", "entities": entities}])
+    options = ("--data", data, "--tag-set", "biomed", "--model", model, "--json", tmp_path / "figures.json")
+    code, output = evaluate(*options, "--types", "Drug=Chemical")
+    assert code == 0, output
+    (figures,) = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["corpora"]
+    assert figures["scores"]["all"]["tp"] + figures["scores"]["all"]["fn"] == 1
+    assert list(figures["scores"]["by"]["type"]) == ["Chemical"]
+    assert evaluate(*options, "--types", "Drug=Pill")[0] == 2
+    assert evaluate(*options)[0] == 1  # its types are not the tag set's
+    assert evaluate(*options, "--types", "Drug=Chemical", "--types", "")[0] == 2
+
+
+def test_what_is_found_of_other_types_does_not_count() -> None:
+    class Finds:
+        fingerprint: ClassVar[dict[str, str]] = {}
+
+        def tag(self, requests):
+            asked = {tuple(t.name for t in r.tag_set.types) for r in requests}
+            assert asked == {tuple(t.name for t in load_tag_set("biomed").types)}
+            return [TaggingResult((Mention(0, 7, "Chemical"), Mention(15, 19, "Disease")), 1, 1) for _ in requests]
+
+    sentence = AnnotatedSentence("aspirin caused gout", (Mention(0, 7, "Chemical"),))
+    whole = measured(Finds(), [sentence], load_tag_set("biomed"))
+    part = measured(Finds(), [sentence], load_tag_set("biomed"), types={"Chemical"})
+    assert (whole.scores.micro.precision, part.scores.micro.precision) == (0.5, 1.0)

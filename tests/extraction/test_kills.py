@@ -17,29 +17,30 @@ from corpora import documents, mentions, text, write_jsonl
 from ray.cluster_utils import Cluster
 
 from llmner.config import JobConfig
+from llmner.dataset.reading import open_dataset
 from llmner.errors import JobFailedError
-from llmner.extraction.dataset import Dataset, read_documents
-from llmner.extraction.monitor import Progress
+from llmner.extraction.counts import Progress
 
 pytestmark = pytest.mark.slow
 
+TESTS = Path(__file__).resolve().parents[1]
 KILLS = 10  # of workers
 DRIVER_KILLS = 5
 DOCUMENTS = 160
-VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "Monitor")
+VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "RunState")
 SECONDS = 0.04  # a sentence
 STORE = 200 << 20  # bytes for the objects of a node
 
 
 def job(corpus: Path, output: Path) -> JobConfig:
-    values = {"inputs": [str(corpus)], "output": str(output), "tag": {"documents": 8}, "documents_per_file": 10}
+    values = {"inputs": [str(corpus)], "output": str(output), "tag": {"rows_per_call": 8}, "documents_per_file": 10}
     values |= {"stall_minutes": 1}  # Ray may stand still after it lost a worker
     return JobConfig.model_validate(values)
 
 
 def program(config: JobConfig) -> list[str]:
     """The command of a driver of its own."""
-    return [sys.executable, str(Path(__file__).with_name("capital_words.py")), config.model_dump_json(), str(SECONDS)]
+    return [sys.executable, str(TESTS / "capital_words.py"), config.model_dump_json(), str(SECONDS)]
 
 
 def workers(*names: str) -> list[psutil.Process]:
@@ -57,8 +58,9 @@ def inputs(corpus: Path) -> Path:
 
 def same_data_sets(one: Path, other: Path) -> bool:
     same = documents(str(one)) == documents(str(other)) and mentions(str(one)) == mentions(str(other))
-    folders = [Path(Dataset(str(one)).batch(m.batch).documents) for m in Dataset(str(one)).batches()]
-    listed = {f.name for m in Dataset(str(one)).batches() for f in m.files}
+    dataset = open_dataset(str(one))
+    folders = [Path(dataset.layout.batch(m.batch).documents) for m in dataset.manifests]
+    listed = {name for m in dataset.manifests for name in m.names}
     return same and {p.name for folder in folders for p in folder.iterdir()} == listed
 
 
@@ -104,7 +106,8 @@ def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert killed >= 3
-    runs = {run_id for t in read_documents(str(tmp_path / "killed")) for run_id in t["run_id"].to_pylist()}
+    rows = open_dataset(str(tmp_path / "killed")).documents.to_table(columns=["run_id"])
+    runs = set(rows["run_id"].to_pylist())
     assert len(runs) > 1
     assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
     assert not list((tmp_path / "killed").glob(".checkpoints/*"))
@@ -142,14 +145,14 @@ def test_workers_killed_again_and_again(inputs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_run_whose_monitor_is_killed_goes_on_by_itself(inputs: Path, tmp_path: Path) -> None:
+def test_a_run_whose_state_is_killed_goes_on_by_itself(inputs: Path, tmp_path: Path) -> None:
     killed: list[psutil.Process] = []
 
     def kill(progress: Progress) -> None:
         if progress.documents and not killed:
-            killed.extend(workers("Monitor"))
-            for monitor in killed:
-                monitor.kill()
+            killed.extend(workers("RunState"))
+            for process in killed:
+                process.kill()
 
     result = run(job(inputs, tmp_path / "killed"), SECONDS, on_progress=kill)
     assert killed
@@ -170,7 +173,7 @@ def nodes() -> Iterator[Cluster]:
 def test_a_node_that_dies_and_is_replaced(inputs: Path, tmp_path: Path, nodes: Cluster) -> None:
     command = program(job(inputs, tmp_path / "killed"))
     node = nodes.add_node(num_cpus=4, object_store_memory=STORE)
-    environment = {**os.environ, "RAY_ADDRESS": nodes.address, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "RAY_ADDRESS": nodes.address, "PYTHONPATH": str(TESTS)}
     driver = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     while driver.poll() is None and not entries(tmp_path / "killed"):
         time.sleep(0.05)

@@ -1,6 +1,7 @@
 """PubMed's own files, as they are published, if LLMNER_DATA names a folder that has them in raw/pubmed_xml."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from capital_words import CapitalWordsEngine
 from corpora import documents, mentions
 
 from llmner.config import JobConfig
-from llmner.extraction.pipeline import EngineFactory, extract
-from llmner.models import engine_fingerprint, load_engine
+from llmner.extraction.models import Loadable
+from llmner.extraction.run import extract
+from llmner.models.loading import load_engine
+from llmner.models.registry import generator_spec
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),
@@ -17,11 +20,11 @@ pytestmark = [
 ]
 
 
-def check(output: Path, factory: EngineFactory, engine: dict[str, str], limit: int | None) -> dict[str, int]:
+def check(output: Path, generator: Loadable, limit: int | None) -> dict[str, int]:
     """Extract, and hold every mention of both forms of the data set against its document's text; the counts."""
     inputs = (str(Path(os.environ["LLMNER_DATA"]) / "raw" / "pubmed_xml"),)
-    config = JobConfig(inputs=inputs, output=str(output), limit=limit, tag={"documents": 16})
-    counts = extract(config, factory, engine).manifest.counts
+    config = JobConfig(inputs=inputs, output=str(output), limit=limit, tag={"rows_per_call": 16})
+    counts = extract(config, generator=generator).manifest.counts
     rows = documents(str(output))
     texts = {row["doc_key"]: row["text"] for row in rows}
     nested = [(row["text"], m) for row in rows for m in row["mentions"]]
@@ -35,11 +38,12 @@ def check(output: Path, factory: EngineFactory, engine: dict[str, str], limit: i
 
 
 def test_every_mention_is_its_text(tmp_path: Path) -> None:
-    counts = check(tmp_path / "out", CapitalWordsEngine, CapitalWordsEngine.fingerprint, None)
+    counts = check(tmp_path / "out", Loadable(CapitalWordsEngine, CapitalWordsEngine.fingerprint), None)
     assert counts["documents"] > 600
 
 
 @pytest.mark.slow
 def test_every_mention_of_the_embedded_model_is_its_text(tmp_path: Path) -> None:
-    counts = check(tmp_path / "out", load_engine, engine_fingerprint(), 16)
+    spec = generator_spec()
+    counts = check(tmp_path / "out", Loadable(partial(load_engine, spec), spec.fingerprint()), 16)
     assert counts["documents"] == 16

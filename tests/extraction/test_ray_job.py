@@ -18,7 +18,7 @@ import pytest
 import yaml
 from corpora import documents, text, write_jsonl
 
-from llmner.extraction.dataset import Dataset
+from llmner.dataset.reading import open_dataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
@@ -118,7 +118,7 @@ def test_a_job_submitted_to_a_head(head: str, model: Path, tmp_path: Path) -> No
         "output": str(tmp_path / "out"),
         "model": str(model),
         "tag_sets": {"en": ["bc5cdr"]},
-        "tag": {"documents": 4, "threads": 1},
+        "tag": {"rows_per_call": 4, "threads": 1},
     }
     (project / "job.yaml").write_text(yaml.safe_dump(job))
     command = [str(RAY), "job", "submit", "--address", head, "--working-dir", str(project), "--"]
@@ -130,7 +130,7 @@ def test_a_job_submitted_to_a_head(head: str, model: Path, tmp_path: Path) -> No
         assert "succeeded" in done.stdout
         assert ("was done before" in done.stdout) == again
         assert [row["source_id"] for row in documents(str(tmp_path / "out"))] == [f"d{i}" for i in range(12)]
-    [manifest] = Dataset(str(tmp_path / "out")).batches()
+    [manifest] = open_dataset(str(tmp_path / "out")).manifests
     assert manifest.counts["failed"] == 0
     described = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert described["parts"]["engine.model"] == str(model)
+    assert described["parts"]["generator.model"] == str(model)

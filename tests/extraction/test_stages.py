@@ -1,126 +1,75 @@
-"""Stages on batches, with a real segmentation and an engine that needs no model."""
+"""Stages on tables, and what the model stage remembers of workers that died."""
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pyarrow as pa
 import pytest
-from capital_words import CapitalWordsEngine
-from hypothesis import given
-from hypothesis import strategies as st
+from capital_words import CapitalWordsEngine, ShortWordsSelector, selection
 
-from llmner.documents import DOCUMENT_SCHEMA, Document, documents_table
-from llmner.errors import MalformedRecordError, ModelError
-from llmner.extraction.monitor import Monitor
-from llmner.extraction.stages import SegmentStage, TagStage
-from llmner.mentions import Mention
-from llmner.tagging.engine import TaggingResult
+from llmner.annotator import Annotator
+from llmner.dataset.schema import DOCUMENT_SCHEMA
+from llmner.documents import Document, documents_table
+from llmner.errors import ModelError
+from llmner.extraction.attempts import Attempts, Work
+from llmner.extraction.counts import Tally
+from llmner.extraction.mailbox import Mailbox
+from llmner.extraction.models import Loadable, Selection, load_judge, load_tagger
+from llmner.extraction.stages import ModelStage, SegmentStage
 from llmner.tagset import load_tag_set
 
-TAG_SETS = {"en": (load_tag_set("bc5cdr"), load_tag_set("genia")), "zh": (load_tag_set("cmeee_v2"),)}
+TAG_SETS = {"en": (load_tag_set("bc5cdr"), load_tag_set("genia"))}
 
 
-def batch(*documents: Document) -> pa.Table:
-    records = pa.array(range(len(documents)), pa.int64())
-    return documents_table(documents).append_column(pa.field("record", pa.int64(), nullable=False), records)
+class NotingAttempts(Attempts):
+    """Notes what is begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[Work] = []
+
+    def begin(self, work: Work) -> tuple[int, str]:
+        self.noted.append(work)
+        return super().begin(work)
 
 
-def document(text: str, **more: object) -> Document:
-    return Document("jsonl", str(more.pop("id", "1")), "memory", text, **more)
+def documents(*texts: str) -> list[Document]:
+    return [Document("jsonl", str(i), "memory", text) for i, text in enumerate(texts)]
 
 
-def stages(engine: CapitalWordsEngine | None = None, monitor: Monitor | None = None, batches: int = 1) -> TagStage:
+def segmented(*texts: str) -> pa.Table:
+    records = pa.array(range(len(texts)), pa.int64())
+    table = documents_table(documents(*texts)).append_column(pa.field("record", pa.int64(), nullable=False), records)
+    return SegmentStage(max_length=400, run_id="r")(table)
+
+
+def tag_stage(
+    engine: CapitalWordsEngine | None = None, attempts: Attempts | None = None, **options: object
+) -> ModelStage:
     engine = engine or CapitalWordsEngine()
-    return TagStage(lambda: engine, engine.fingerprint, TAG_SETS, monitor or Monitor(), batches)
+    make = partial(load_tagger, Loadable(lambda: engine, engine.fingerprint), TAG_SETS)
+    return ModelStage(make, attempts or Attempts(), Mailbox(), **options)
 
 
-def process(*documents: Document) -> list[dict]:
-    table = stages()(SegmentStage(max_length=400, run_id="r")(batch(*documents)))
-    assert table.schema.equals(DOCUMENT_SCHEMA, check_metadata=True)
-    return table.to_pylist()
+def test_stages_give_what_the_annotator_gives() -> None:
+    texts = ["Acute Renal Failure followed Aspirin.", "Fine Words. UNTAGGABLE", " ", "nothing", "Fever. UNJUDGEABLE"]
+    tally = Tally()
+    tagged = tag_stage(tally=tally)(segmented(*texts))
+    chosen = selection()
+    judged = ModelStage(partial(load_judge, chosen, TAG_SETS), Attempts(), Mailbox())(tagged)
+    assert judged.schema.equals(DOCUMENT_SCHEMA, check_metadata=True)
+    annotator = Annotator(CapitalWordsEngine(), TAG_SETS, selector=ShortWordsSelector(), rules=chosen.rules)
+    rows = judged.to_pylist()
+    assert [row.pop("record") for row in rows] == list(range(len(texts)))
+    assert {row.pop("run_id") for row in rows} == {"r"}
+    assert rows == annotator.annotate(documents(*texts))
+    assert (tally.documents, tally.failed) == (5, 1)
+    assert tally.mentions == sum(len(row["mentions"]) for row in tagged.to_pylist())
 
 
-def test_mentions_have_offsets_into_the_document_and_parents() -> None:
-    [row] = process(document("2 mg were given. Acute Renal Failure followed Aspirin."))
-    assert row["status"] == "ok"
-    assert [(s["start"], s["end"]) for s in row["sentences"]] == [(0, 16), (17, 54)]
-    ours = [m for m in row["mentions"] if m["tag_set"] == "bc5cdr"]
-    assert [(m["text"], m["type"], m["sentence"]) for m in ours] == [
-        ("Acute Renal", "Disease", 1),
-        ("Acute", "Chemical", 1),
-        ("Renal Failure", "Disease", 1),
-        ("Renal", "Chemical", 1),
-        ("Failure", "Chemical", 1),
-        ("Aspirin", "Chemical", 1),
-    ]
-    by_text = {(m["tag_set"], m["text"]): m for m in row["mentions"]}
-    parent = row["mentions"][by_text["bc5cdr", "Acute"]["parent"]]
-    assert (parent["text"], parent["tag_set"]) == ("Acute Renal", "bc5cdr")
-    assert by_text["bc5cdr", "Acute Renal"]["parent"] is None
-    assert by_text["bc5cdr", "Acute"]["generator_score"] == pytest.approx(0.1235, abs=1e-7)
-    assert {m["tag_set"] for m in row["mentions"]} == {"bc5cdr", "genia"}
-    order = [(m["start"], -m["end"], m["tag_set"], m["type"]) for m in row["mentions"]]
-    assert order == sorted(order)
-
-
-@given(st.lists(st.text(max_size=120), max_size=5))
-def test_every_mention_is_its_slice_and_every_document_has_a_row(texts: list[str]) -> None:
-    texts = [t.encode("utf-8", "ignore").decode() for t in texts]
-    rows = process(*(document(t, id=i) for i, t in enumerate(texts)))
-    assert [row["text"] for row in rows] == texts
-    for row in rows:
-        assert row["status"] in ("ok", "empty")
-        assert (row["status"] == "ok") == bool(row["mentions"])
-        for m in row["mentions"]:
-            assert row["text"][m["start"] : m["end"]] == m["text"] != ""
-
-
-def test_tag_sets_go_by_language() -> None:
-    english, chinese = process(document("Aspirin", id=1), document("服用 Aspirin 后", id=2, lang="zh"))
-    assert {m["tag_set"] for m in english["mentions"]} == {"bc5cdr", "genia"}
-    assert {m["tag_set"] for m in chinese["mentions"]} == {"cmeee_v2"}
-
-
-def test_rejected_rows_pass_and_texts_without_anything_are_empty() -> None:
-    rejected, blank, plain = process(
-        document("", id=1, error=MalformedRecordError("line 1: no")), document(" \n", id=2), document("no word", id=3)
-    )
-    assert (rejected["status"], rejected["error_class"], rejected["error_stage"]) == (
-        "rejected",
-        "MalformedRecordError",
-        "read",
-    )
-    assert blank["status"] == plain["status"] == "empty"
-
-
-def test_a_document_with_a_sentence_that_cannot_be_tagged_fails_alone() -> None:
-    good, bad, other = process(
-        document("Aspirin", id=1), document("Fine Words. UNTAGGABLE", id=2), document("Fever", id=3)
-    )
-    assert (good["status"], other["status"]) == ("ok", "ok")
-    assert (bad["status"], bad["error_class"], bad["error_stage"]) == ("failed", "TaggingError", "tag")
-    assert "this cannot be tagged" in bad["error_message"]
-    assert bad["mentions"] == []
-
-
-def test_a_mention_outside_its_sentence_fails_the_document() -> None:
-    class Overshooting(CapitalWordsEngine):
-        def _tag(self, request):
-            return TaggingResult((Mention(0, len(request.text) + 1, "Chemical"),))
-
-    [row] = stages(Overshooting())(SegmentStage(max_length=400, run_id="r")(batch(document("Aspirin")))).to_pylist()
-    assert (row["status"], row["error_class"]) == ("failed", "TaggingError")
-
-
-def test_a_batch_is_one_call_of_the_engine() -> None:
-    engine = CapitalWordsEngine()
-    segmented = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"One {i}. Two.", id=i) for i in range(20))))
-    stages(engine)(segmented)
-    assert engine.calls == 1
-
-
-def test_the_engine_is_made_and_called_in_one_thread_whatever_threads_call_the_stage() -> None:
+def test_the_model_is_made_and_called_in_one_thread_whatever_threads_call_the_stage() -> None:
     threads = []
 
     class Noting(CapitalWordsEngine):
@@ -132,54 +81,64 @@ def test_the_engine_is_made_and_called_in_one_thread_whatever_threads_call_the_s
             threads.append(threading.get_ident())
             return super().tag(requests)
 
-    segmented = SegmentStage(max_length=400, run_id="r")(batch(document("Aspirin was given.")))
+    make = partial(load_tagger, Loadable(Noting, Noting.fingerprint), TAG_SETS)
     with ThreadPoolExecutor() as one, ThreadPoolExecutor() as other:
-        stage = one.submit(TagStage, Noting, Noting.fingerprint, TAG_SETS, Monitor()).result()
+        stage = one.submit(ModelStage, make, Attempts(), Mailbox()).result()
         for pool in (one, other):
-            pool.submit(stage, segmented).result()
+            pool.submit(stage, segmented("Aspirin was given.")).result()
     assert len(threads) == 3
     assert len(set(threads)) == 1
 
 
-def test_an_engine_that_is_not_the_data_sets_is_refused() -> None:
+def test_a_model_that_is_not_the_data_sets_is_refused_and_the_driver_told() -> None:
+    mailbox = Mailbox()
+    make = partial(load_tagger, Loadable(CapitalWordsEngine, {"model": "another"}), TAG_SETS)
     with pytest.raises(ModelError, match="capital words"):
-        TagStage(CapitalWordsEngine, {"model": "another"}, TAG_SETS, Monitor())
+        ModelStage(make, Attempts(), mailbox)
+    wrong = Selection(Loadable(ShortWordsSelector, {"weights": "others"}), selection().rules, "on")
+    with pytest.raises(ModelError, match="short words"):
+        ModelStage(partial(load_judge, wrong, TAG_SETS), Attempts(), mailbox)
+    assert "capital words" in str(mailbox.read()), "the first error is kept"
+
+
+def calls_begun(attempts: NotingAttempts) -> set[Work]:
+    return {work for work in attempts.noted if work.kind == "call"}
 
 
 def test_after_a_lost_worker_documents_go_one_by_one_and_the_culprit_is_given_up() -> None:
-    segmented = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"Word {i}", id=i) for i in range(4))))
-    monitor = Monitor()
-    engine = CapitalWordsEngine()
-    stage = stages(engine, monitor)
-    stage(segmented)
-    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("tag batch")}
-    monitor.begin(key)  # a first worker died on the batch
-    monitor.begin("tag document 2")  # and two more on this document
-    monitor.begin("tag document 2")
-    monitor.explain("tag document 2", "RuntimeError: out of order")
+    table = segmented(*(f"Word {i}" for i in range(4)))
+    attempts, engine = NotingAttempts(), CapitalWordsEngine()
+    stage = tag_stage(engine, attempts)
+    stage(table)
+    [call] = calls_begun(attempts)
+    culprit = Work("tag", "document", "2")
+    attempts.begin(call)  # a first worker died in the call
+    attempts.begin(culprit)  # and two more on this document
+    attempts.begin(culprit)
+    attempts.explain(culprit, "RuntimeError: out of order")
     engine.calls = 0
-    rows = stage(segmented).to_pylist()
+    rows = stage(table).to_pylist()
     assert engine.calls == 3
     assert [row["status"] for row in rows] == ["ok", "ok", "failed", "ok"]
     assert rows[2]["error_class"] == "WorkerDiedError"
     assert "died 3 times" in rows[2]["error_message"]
     assert "out of order" in rows[2]["error_message"]
+    assert attempts.deaths == 1
 
 
 def test_a_model_that_kills_its_worker_on_every_document_ends_the_job() -> None:
-    monitor = Monitor()
-    segmented = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"Word {i}", id=i) for i in range(8))))
-    stage = stages(monitor=monitor)
-    [key] = {k for k in _keys_begun(monitor, stage, segmented) if k.startswith("tag batch")}
-    monitor.begin(key)
-    for i in range(8):
-        monitor.begin(f"tag document {i}")
-        monitor.begin(f"tag document {i}")
+    table = segmented(*(f"Word {i}" for i in range(8)))
+    attempts = NotingAttempts()
+    stage = tag_stage(attempts=attempts)
+    stage(table)
+    [call] = calls_begun(attempts)
+    for work in (call, *(Work("tag", "document", str(i)) for i in range(8) for _ in range(2))):
+        attempts.begin(work)
     with pytest.raises(ModelError, match="in a row"):
-        stage(segmented)
+        stage(table)
 
 
-def test_batches_in_threads_go_together_but_a_suspect_goes_alone() -> None:
+def test_calls_in_threads_go_together_but_a_suspect_goes_alone() -> None:
     inside: set[int] = set()
     together: list[int] = []
     lock = threading.Lock()
@@ -195,30 +154,16 @@ def test_batches_in_threads_go_together_but_a_suspect_goes_alone() -> None:
                 inside.remove(threading.get_ident())
             return results
 
-    whole = SegmentStage(max_length=400, run_id="r")(batch(*(document(f"Word {i}", id=i) for i in range(4))))
-    segmented = [whole.slice(i, 1) for i in range(4)]
-    monitor = Monitor()
-    stage = stages(Watched(), monitor, batches=4)
+    whole = segmented(*(f"Word {i}" for i in range(4)))
+    tables = [whole.slice(i, 1) for i in range(4)]
+    attempts = NotingAttempts()
+    stage = tag_stage(Watched(), attempts, calls=4)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(stage, segmented))
+        list(threads.map(stage, tables))
         assert max(together) > 1
-        for key in {k for table in segmented for k in _keys_begun(monitor, stage, table) if k.startswith("tag batch")}:
-            monitor.begin(key)  # a worker died on them
+        for call in calls_begun(attempts):
+            attempts.begin(call)  # a worker died in them
         together.clear()
-        rows = [row for table in threads.map(stage, segmented) for row in table.to_pylist()]
+        rows = [row for table in threads.map(stage, tables) for row in table.to_pylist()]
     assert together == [1, 1, 1, 1]
     assert [row["status"] for row in rows] == ["ok"] * 4
-
-
-def _keys_begun(monitor: Monitor, stage: TagStage, segmented: pa.Table) -> set[str]:
-    begun: set[str] = set()
-    original = monitor.begin
-
-    def begin(key: str) -> tuple[int, str]:
-        begun.add(key)
-        return original(key)
-
-    monitor.begin = begin  # type: ignore[method-assign]
-    stage(segmented)
-    del monitor.begin
-    return begun

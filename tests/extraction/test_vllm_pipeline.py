@@ -11,8 +11,8 @@ import tiny_models
 from corpora import documents, pubmed_xml
 from rich.console import Console
 
+from llmner.commands.extract import run_extract
 from llmner.config import JobConfig
-from llmner.extraction.job import run_job
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -42,7 +42,7 @@ def test_two_workers_give_what_the_local_engine_gives_though_one_loses_its_engin
     for name, first in (("a.xml", 1), ("b.xml", 1 + half)):
         (corpus / name).write_text(pubmed_xml(range(first, first + half)), encoding="utf-8")
     console = Console(file=io.StringIO())
-    assert run_job(job(corpus, tmp_path / "local", model, tag={"documents": 16}), console) == 0
+    assert run_extract(job(corpus, tmp_path / "local", model, tag={"rows_per_call": 16}), console) == 0
 
     most, killed = 0, []
     done = threading.Event()
@@ -65,9 +65,9 @@ def test_two_workers_give_what_the_local_engine_gives_though_one_loses_its_engin
             model,
             engine="vllm",
             vllm={"window": 2048, "sequences": 4},
-            tag={"actors": [2, 2], "documents": 4, "batches": 2},
+            tag={"actors": [2, 2], "rows_per_call": 4, "calls": 2},
         )
-        assert run_job(config, console) == 0
+        assert run_extract(config, console) == 0
     finally:
         done.set()
         killer.join()

@@ -46,7 +46,7 @@ def lexicon(tmp_path: Path) -> str:
 def links_of(uri: str) -> dict[str, list[dict[str, Any]]]:
     """Links by the text of their mention."""
     mentions = {m["mention_id"]: m["text"] for m in _rows(f"{uri}/mentions")}
-    links = current_links(storage.absolute_url(uri))
+    links = current_links(storage.absolute_uri(uri))
     assert links is not None
     found: dict[str, list[dict[str, Any]]] = {}
     for row in _rows(links.uri):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.documents import DOCUMENT_SCHEMA, Document, documents_table
+from llmner.dataset.schema import DOCUMENT_SCHEMA
+from llmner.documents import Document, documents_table
 from llmner.errors import DatasetError, MalformedRecordError
 from llmner.mentions import parents
 from llmner.report.highlight import Mark, highlight_page, marked

@@ -1,9 +1,11 @@
 """The selector that comes with the package: small, whole, and it tells right from wrong in sentences of our own."""
 
+from pathlib import Path
+
 import pytest
 
 from llmner.mentions import Mention
-from llmner.selection.selector import SelectionRequest, find_selector, load_selector, read_settings
+from llmner.selection.selector import SelectionRequest, load_selector, read_settings, selector_spec
 from llmner.tagset import load_tag_set
 
 LARGEST = 16 * 2**20  # bytes; it travels in the wheel
@@ -30,8 +32,8 @@ CANDIDATES = {  # by sentence and tag set: string, type, whether it is right
 
 
 def test_it_is_small_and_knows_the_tag_sets_it_was_tuned_on():
-    folder = find_selector()
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= LARGEST
+    folder = selector_spec().folder
+    assert sum(file.stat().st_size for file in Path(folder).iterdir()) <= LARGEST
     settings = read_settings(folder)
     assert settings.base == "embedded"
     assert set(settings.tuned) == {"bc5cdr", "genia", "cmeee_v2", "ncbi_disease"}
@@ -41,7 +43,7 @@ def test_it_is_small_and_knows_the_tag_sets_it_was_tuned_on():
 
 @pytest.mark.slow
 def test_right_candidates_win_against_wrong_ones():
-    settings = read_settings(find_selector())
+    settings = read_settings(selector_spec().folder)
     requests = [
         # The generator thinks the same of all of them.
         SelectionRequest(
@@ -51,7 +53,7 @@ def test_right_candidates_win_against_wrong_ones():
         )
         for (text, name), own in CANDIDATES.items()
     ]
-    results = load_selector(device="cpu").judge(requests)
+    results = load_selector(selector_spec(), device="cpu").judge(requests)
     for request, result, own in zip(requests, results, CANDIDATES.values(), strict=True):
         assert result.error is None
         right = [r for _, _, r in own]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llmner.documents import Document
 from llmner.errors import ConfigError, DocumentTooLargeError, LlmnerError, MalformedRecordError
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap, field_map
+from llmner.sources.json_records import json_records
 from llmner.sources.jsonl import read_jsonl
 
 FILE = "/corpus/notes.jsonl"
@@ -31,7 +32,7 @@ def neighbours(bad: bytes, fields: FieldMap = DEFAULT_FIELDS, **limits: int) -> 
     assert (before.source_id, before.text, after.source_id, after.text) == ("1", "One", "3", "Three")
     assert document.error is not None
     assert (document.source, document.text) == ("jsonl", "")
-    assert str(document.error).startswith(f"{FILE}: line 2: ")
+    assert str(document.error).startswith(f"{FILE}: line 2 at byte ")
     return document.error
 
 
@@ -117,11 +118,11 @@ def test_a_rejected_line_has_its_own_identifier_where_it_can_be_read() -> None:
 @pytest.mark.parametrize("size", [10, 100, 1 << 16])
 def test_long_lines_and_long_texts(size: int) -> None:
     long = line(id=2, text="x" * 1000)
-    assert isinstance(neighbours(long, max_line=500), DocumentTooLargeError)
+    assert isinstance(neighbours(long, max_record=500), DocumentTooLargeError)
     assert isinstance(neighbours(long, max_text=999), DocumentTooLargeError)
-    assert [d.error for d in read(long, max_line=len(long), max_text=1000, size=size)] == [None]
-    (last,) = read(long.rstrip(), max_line=500, size=size)
-    assert "line 1: it has more than 500 bytes" in str(last.error)
+    assert [d.error for d in read(long, max_record=len(long), max_text=1000, size=size)] == [None]
+    (last,) = read(long.rstrip(), max_record=500, size=size)
+    assert "line 1 at byte 0: it has more than 500 bytes" in str(last.error)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -141,3 +142,35 @@ def test_unknown_fields_are_refused() -> None:
     assert field_map({"text": "body", "id": "pmid"}) == FieldMap(id="pmid", text="body")
     with pytest.raises(ConfigError, match=r"fields: unknown: abstract, body .*id, text, title"):
         field_map({"abstract": "a", "body": "b"})
+
+
+def as_list(*records: str) -> bytes:
+    return f"[{', '.join(records)}]".encode()
+
+
+@pytest.mark.parametrize("size", [1, 7, 65536])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_is_read_as_a_list(size: int, indent: int | None) -> None:
+    values = [{"id": 1, "text": 'One {"[]}'}, {"id": "2", "text": "Two \\"}, {"id": 3, "text": "Three", "x": [{}]}]
+    content = ("\ufeff " + json.dumps(values, indent=indent) + "\n").encode()
+    chunks = [content[i : i + size] for i in range(0, len(content), size)]
+    documents = list(read_jsonl(chunks, "f", DEFAULT_FIELDS))
+    assert [(d.source_id, d.text) for d in documents] == [("1", 'One {"[]}'), ("2", "Two \\"), ("3", "Three")]
+
+
+def test_an_element_that_cannot_be_read_is_rejected_alone() -> None:
+    content = as_list('{"id": 1, "text": "One"}', "{bad}", "17", '"x"', '{"id": 2, "text": "Two"}')
+    good, *bad, last = read_jsonl([content], "/c/notes.json", DEFAULT_FIELDS)
+    assert [good.text, last.text] == ["One", "Two"]
+    assert [str(d.error)[:40] for d in bad[:1]] == ["/c/notes.json: record 2 at byte 27: not "]
+    assert [type(d.error) for d in bad] == [MalformedRecordError] * 2
+
+
+@given(
+    st.lists(st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists, max_leaves=4), max_size=4),
+    st.integers(1, 40),
+)
+def test_no_value_of_a_list_is_lost(values: list, size: int) -> None:
+    content = json.dumps([{"text": v} for v in values]).encode()
+    records = json_records([content[i : i + size] for i in range(0, len(content), size)], "f")
+    assert [json.loads(r.data)["text"] for r in records] == values

@@ -20,7 +20,9 @@ from llmner.errors import (
     StorageError,
     TruncatedFileError,
 )
-from llmner.sources.files import CHUNK, find_files, format_of, read_chunks, verify_checksum
+from llmner.sources.files import find_files
+from llmner.sources.opening import CHUNK, read_chunks, verify_checksum
+from llmner.sources.registry import called
 
 
 def read(url: str | Path) -> bytes:
@@ -32,26 +34,25 @@ def found(*inputs: str | Path, **options: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "format_"),
+    ("name", "formats"),
     [
-        ("pubmed26n0001.xml.gz", "pubmed"),
-        ("A.XML", "pubmed"),
-        ("a.jsonl", "jsonl"),
-        ("a.ndjson.gz", "jsonl"),
-        ("a.json", "jsonl"),
-        ("part-0.parquet", "parquet"),
-        ("a.parquet.gz", None),
-        ("notes.txt", None),
-        ("xml", None),
+        ("pubmed26n0001.xml.gz", ["pubmed", "bioc"]),
+        ("A.XML", ["pubmed", "bioc"]),
+        ("a.jsonl", ["jsonl"]),
+        ("a.ndjson.gz", ["jsonl"]),
+        ("part-0.parquet", ["parquet"]),
+        ("a.parquet.gz", []),
+        ("notes.docx", []),
+        ("xml", []),
     ],
 )
-def test_the_name_tells_the_format(name: str, format_: str | None) -> None:
-    assert format_of(name) == format_
+def test_the_name_tells_which_formats_it_may_be(name: str, formats: list[str]) -> None:
+    assert [f.name for f in called(name)] == formats
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ["b.xml.gz", "b.xml.gz.md5", "a.jsonl", "sub/deep/c.parquet", "README.txt", ".hidden.xml", "_part.xml"]:
+    for name in ["b.xml.gz", "b.xml.gz.md5", "a.jsonl", "sub/deep/c.parquet", "README.md", ".hidden.xml", "_part.xml"]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"content")
@@ -61,9 +62,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_gives_all_files_below_it_sorted_by_url(folder: Path) -> None:
     files = find_files([str(folder)])
     assert [(f.name, f.format, f.size) for f in files] == [
-        ("a.jsonl", "jsonl", 7),
-        ("b.xml.gz", "pubmed", 7),
-        ("c.parquet", "parquet", 7),
+        ("a.jsonl", "auto", 7),
+        ("b.xml.gz", "auto", 7),
+        ("c.parquet", "auto", 7),
     ]
     assert [f.url for f in files] == sorted(str(folder / n) for n in ["a.jsonl", "b.xml.gz", "sub/deep/c.parquet"])
 
@@ -76,9 +77,45 @@ def test_patterns_and_files_and_folders_together_give_each_file_once(folder: Pat
     ]
 
 
-def test_a_given_format_holds_for_all_files(folder: Path) -> None:
-    assert found(folder / "README.txt", format="pubmed") == ["README.txt"]
-    assert {f.format for f in find_files([str(folder)], "jsonl")} == {"jsonl"}
+def test_a_given_format_holds_for_all_files_that_are_called_so(folder: Path) -> None:
+    assert found(folder, format="pubmed") == ["b.xml.gz"]
+    (folder / "sub" / "x.dat").touch()
+    assert found(folder / "sub" / "*.dat", format="pubmed") == ["x.dat"]
+    assert found(folder / "README.md", format="pubmed") == ["README.md"]
+    assert [f.format for f in find_files([str(folder)], "jsonl")] == ["jsonl"]
+
+
+def test_links_to_files_are_files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("elsewhere") / "target.jsonl"
+    target.write_text('{"id": "1", "text": "There."}')
+    (folder / "link.jsonl").symlink_to(target)
+    (folder / "dangling.jsonl").symlink_to(folder / "nothing.jsonl")
+    for inputs in (folder, folder / "l*.jsonl", folder / "link.jsonl"):
+        link = next(f for f in find_files([str(inputs)]) if f.name == "link.jsonl")
+        assert link.size == 29
+        target.write_text('{"id": "1", "text": "There."}')
+        os.utime(target, (1, 1))
+        (changed,) = find_files([str(folder / "link.jsonl")])
+        assert changed.revision != link.revision
+        os.utime(target)
+
+
+def test_what_is_passed_over_is_told_and_our_own_output_is_no_input(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = folder / "entities" / "batches" / "one" / "documents"
+    batch.mkdir(parents=True)
+    (folder / "entities" / "dataset.json").write_text("{}")
+    (batch / "0.parquet").write_bytes(b"content")
+    assert found(folder) == ["a.jsonl", "b.xml.gz", "c.parquet"]
+    [told] = caplog.messages
+    assert told.startswith(f"{folder}: 3 files passed over: ")
+    assert all(name in told for name in ("README.md", "dataset.json", "0.parquet"))
+
+
+def test_a_file_whose_name_tells_nothing_is_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "export").write_text("<PubmedArticleSet></PubmedArticleSet>")
+    assert found(tmp_path / "export") == ["export"]
 
 
 def test_a_relative_path_becomes_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +142,7 @@ def test_the_revision_changes_with_the_file(folder: Path) -> None:
         ("nothing.xml", InputNotFoundError, "nothing.xml: no such file or folder"),
         ("*.gz.parquet", InputNotFoundError, "no file to read there"),
         ("empty", InputNotFoundError, "no file to read there"),
-        ("README.txt", InputError, "README.txt: its name does not tell its format .*--format"),
+        ("README.md", InputError, "README.md: neither its content nor its name tells its format .*--format"),
     ],
 )
 def test_an_input_that_gives_no_file(folder: Path, input_: str, error: type[LlmnerError], message: str) -> None:

@@ -4,16 +4,16 @@ from hypothesis import strategies as st
 
 from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
-from llmner.tagging.grammar import Vocabulary
 from llmner.tagging.inline import InlineVocabulary
-from llmner.tagging.units import UnitTokeniser
+from llmner.tagging.lines import LinesVocabulary
+from llmner.units import UnitTokeniser
 
 TEXTS = st.text(
     alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("[] \n\tab1é\u0301细胞🧬.")), max_size=40
 )
 # Two tokens a character, so that boundaries inside units exist; all of them above the special tokens.
 TOKENISER = UnitTokeniser(lambda text: [t for c in text for t in (100 + ord(c), 50)])
-VOCABULARY = Vocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
+VOCABULARY = LinesVocabulary(heads=((10, 11), (10, 12), (13,)), open=1, close=2, newline=3, end=4)
 INLINE_VOCABULARY = InlineVocabulary(types=((10, 11, 2), (10, 2), (13, 2)), open=1, bar=3, end=4)
 
 

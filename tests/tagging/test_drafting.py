@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, VOCABULARY
 
 from llmner.tagging.drafting import Markers, best_length, continuation
-from llmner.tagging.grammar import Cursor
-from llmner.tagging.inline import InlineCursor
 
 PREFIX = [7, 3, 20, 3, 30, 3]  # lines of a prompt
 MARKERS = Markers(before=3, after=(3, 31, 3))
@@ -27,7 +25,7 @@ def guess(tokens: list[int], length: int, known: Any = VOCABULARY) -> list[int]:
 @given(TEXTS.filter(bool), st.lists(st.integers(0, 11), max_size=200), st.integers(1, 60))
 def test_a_draft_is_the_copy_without_further_tags(text: str, choices: list[int], length: int) -> None:
     source = TOKENISER(text)
-    cursor = Cursor(source, VOCABULARY)
+    cursor = VOCABULARY.cursor(source)
     row = [*PREFIX, *source.tokens, *MARKERS.after]
     tags = (VOCABULARY.open, VOCABULARY.close)
     for choice in choices:
@@ -50,7 +48,7 @@ def test_a_draft_is_the_copy_without_further_tags(text: str, choices: list[int],
 @given(TEXTS.filter(bool), st.lists(st.integers(0, 11), max_size=200), st.integers(1, 60))
 def test_in_one_line_it_is_the_copy_to_the_next_type_or_the_end(text: str, choices: list[int], length: int) -> None:
     source = TOKENISER(text)
-    cursor = InlineCursor(source, INLINE_VOCABULARY)
+    cursor = INLINE_VOCABULARY.cursor(source)
     row = [*PREFIX, *source.tokens, *MARKERS.after]
     for choice in choices:
         draft = guess(row, length, INLINE_VOCABULARY)

@@ -1,16 +1,13 @@
 """The grammar as EBNF against the cursor that defines it."""
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, VOCABULARY
 
-from llmner.tagging.ebnf import ebnf
-from llmner.tagging.grammar import Cursor
-from llmner.tagging.inline import InlineCursor
+from llmner.tagging.grammar import Vocabulary
 
 
 class Reader:
@@ -48,11 +45,11 @@ class Reader:
         self._stacks = self._opened({s[1:] for s in self._stacks if s and s[0] == f"Token({token})"})
 
 
-@pytest.mark.parametrize(("kind", "vocabulary"), [(Cursor, VOCABULARY), (InlineCursor, INLINE_VOCABULARY)])
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, INLINE_VOCABULARY])
 @given(text=TEXTS.filter(bool), choices=st.lists(st.integers(0, 11), max_size=200))
-def test_admits_what_the_cursor_admits(kind: Any, vocabulary: Any, text: str, choices: list[int]) -> None:
+def test_admits_what_the_cursor_admits(vocabulary: Vocabulary, text: str, choices: list[int]) -> None:
     source = TOKENISER(text)
-    cursor, reader = kind(source, vocabulary), Reader(ebnf(source, vocabulary))
+    cursor, reader = vocabulary.cursor(source), Reader(vocabulary.ebnf(source))
     for choice in choices:
         allowed = cursor.allowed()
         assert reader.allowed() == set(allowed)

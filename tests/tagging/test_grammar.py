@@ -8,10 +8,10 @@ from llmner.annotations import AnnotatedSentence
 from llmner.mentions import Mention
 from llmner.tagging.answers import mentions_of
 from llmner.tagging.engine import TaggingRequest
-from llmner.tagging.grammar import MAX_DEPTH, Cursor, write
-from llmner.tagging.units import shown, split_units
+from llmner.tagging.grammar import MAX_DEPTH
 from llmner.tagset import EntityType, TagSet
 from llmner.training.corpus import writable
+from llmner.units import shown, split_units
 
 TYPES = ("aa", "ab", "b")
 TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in TYPES))
@@ -43,8 +43,8 @@ def test_units_break_where_mentions_do():
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     source = TOKENISER(sentence.text)
     spans, left_out = writable(sentence, source, TAG_SET)
-    cursor = Cursor(source, VOCABULARY)
-    for token in write(source, spans, VOCABULARY):
+    cursor = VOCABULARY.cursor(source)
+    for token in VOCABULARY.write(source, spans):
         assert token in cursor.allowed()
         cursor.advance(token)
     assert cursor.done
@@ -66,7 +66,7 @@ def _same_but_for_space(sentence: AnnotatedSentence) -> int:
 @given(TEXTS, st.lists(st.integers(0, 11), max_size=400))
 def test_any_walk_through_the_grammar_ends_in_balanced_tags(text, choices):
     source = TOKENISER(text)
-    cursor = Cursor(source, VOCABULARY)
+    cursor = VOCABULARY.cursor(source)
     written = []
     steps = iter(choices)
     while not cursor.done:

@@ -11,7 +11,7 @@ from llmner.tagging.answers import mentions_of
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest
 from llmner.tagging.grammar import MAX_DEPTH
-from llmner.tagging.inline import InlineCursor, write_inline
+from llmner.tagging.layouts import LAYOUTS
 from llmner.tagging.markup import parse
 from llmner.tagging.prompts import Form
 from llmner.tagset import EntityType, TagSet
@@ -25,8 +25,8 @@ TAG_SET = TagSet("t", "en", tuple(EntityType(n, n, "d") for n in TYPES))
 def test_what_can_be_written_is_admitted_and_reads_back(sentence):
     source = TOKENISER(sentence.text)
     spans, _ = writable(sentence, source, TAG_SET, one_line=True)
-    cursor = InlineCursor(source, INLINE_VOCABULARY)
-    for token in write_inline(source, spans, INLINE_VOCABULARY):
+    cursor = INLINE_VOCABULARY.cursor(source)
+    for token in INLINE_VOCABULARY.write(source, spans):
         assert token in cursor.allowed()
         cursor.advance(token)
     assert cursor.done
@@ -40,14 +40,14 @@ def test_an_answer_reads_back_as_text(sentence, drifts):
     """A free answer has no cursor; a copy that lost a space is aligned with the text."""
     source = TOKENISER(prompts.sentence(sentence.text, Form(layout="inline")))
     spans, _ = writable(sentence, source, TAG_SET, one_line=True)
-    cursor = InlineCursor(source, INLINE_VOCABULARY)
-    tokens = write_inline(source, spans, INLINE_VOCABULARY)
+    cursor = INLINE_VOCABULARY.cursor(source)
+    tokens = INLINE_VOCABULARY.write(source, spans)
     for token in tokens:
         cursor.advance(token)
     known = {1: "[", 2: "]", 3: "|", 4: "", 10: "a", 11: "a", 13: "b", 50: ""}
     answer = "".join(known[t] if t in known else chr(t - 100) for t in tokens)
     expected = mentions_of(cursor.tags, source, TaggingRequest(sentence.text, TAG_SET))
-    reading = parse(answer.replace(" ", "", drifts), sentence.text, TAG_SET, layout="inline")
+    reading = parse(answer.replace(" ", "", drifts), sentence.text, TAG_SET, layout=LAYOUTS["inline"])
     if drifts and " " in answer:
         assert {(m.start, m.end, m.type) for m in reading.mentions} <= {(m.start, m.end, m.type) for m in expected}
     else:
@@ -66,7 +66,7 @@ def test_only_what_crosses_is_left_out_across_types():
 @given(TEXTS, st.lists(st.integers(0, 11), max_size=400))
 def test_any_walk_through_the_grammar_ends_in_balanced_tags(text, choices):
     source = TOKENISER(text)
-    cursor = InlineCursor(source, INLINE_VOCABULARY)
+    cursor = INLINE_VOCABULARY.cursor(source)
     written = []
     steps = iter(choices)
     while not cursor.done:

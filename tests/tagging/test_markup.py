@@ -33,7 +33,7 @@ def texts_with_mentions(draw):
 
 
 def _blank(c: str) -> bool:
-    from llmner.tagging.units import shown
+    from llmner.units import shown
 
     return shown(c).isspace()
 

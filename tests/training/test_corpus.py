@@ -5,17 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from llmner.tagging.grammar import Cursor, Vocabulary, write
-from llmner.tagging.units import UnitTokeniser
+from llmner.tagging.lines import LinesVocabulary
 from llmner.training.corpus import balanced, batches, collate, drawn, example, plan
+from llmner.units import UnitTokeniser
 
 TOKENISER = UnitTokeniser(lambda text: [100 + ord(c) for c in text])
-VOCABULARY = Vocabulary(heads=((10,), (11,)), open=1, close=2, newline=3, end=4)
+VOCABULARY = LinesVocabulary(heads=((10,), (11,)), open=1, close=2, newline=3, end=4)
 
 
 def written(text, spans, tag_set="a"):
     source = TOKENISER(text)
-    return example(tag_set, [*source.tokens, 7], write(source, spans, VOCABULARY), Cursor(source, VOCABULARY))
+    return example(tag_set, [*source.tokens, 7], VOCABULARY.write(source, spans), VOCABULARY.cursor(source))
 
 
 def examples(lengths, tag_set="a"):

@@ -51,6 +51,7 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
         "steps": 60,
         "evaluate_every": 30,
         "dev_sentences": 11,
+        "accumulate": 2,
         "cluster": {"workers": 2, "cpus": 1},
     }
     subprocess.run(command(tmp_path, "whole", **changes), check=True, timeout=600, capture_output=True)
@@ -87,8 +88,8 @@ def test_a_killed_worker_does_not_change_the_result(tmp_path):
 def test_processes_of_torchrun_share_the_batches(tmp_path):
     """Two processes with a batch each take the steps of one with two batches a step; they measure a part each."""
     corpus = prepare(tmp_path, "llama")
-    changes = {"corpora": [corpus], "steps": 6, "evaluate_every": 6, "dev_sentences": 11}
-    alone = command(tmp_path, "alone", **changes, accumulate=2)
+    changes = {"corpora": [corpus], "steps": 6, "accumulate": 2, "evaluate_every": 6, "dev_sentences": 11}
+    alone = command(tmp_path, "alone", **changes)
     python, *job = command(tmp_path, "both", **changes)
     both = [python, "-m", "torch.distributed.run", "--nproc-per-node", "2", *job]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -14,10 +14,9 @@ from llmner.mentions import Mention
 from llmner.selection.candidates import SheetCodec, read_candidates
 from llmner.selection.selector import (
     SelectionRequest,
-    find_selector,
     load_selector,
     read_settings,
-    selector_fingerprint,
+    selector_spec,
 )
 from llmner.tagset import load_tag_set
 from llmner.training.distributed import run
@@ -90,12 +89,12 @@ def test_what_is_learned_is_what_is_loaded(folder):
     assert 0 < tuned.default.threshold < 1
     tag_set = load_tag_set(str(folder / "tags.yaml"))
     dev = read_candidates(folder / "dev.jsonl")
-    loaded = load_selector(str(selector), device="cpu")
+    loaded = load_selector(selector_spec(str(selector)), device="cpu")
     results = loaded.judge([SelectionRequest(s.text, tag_set, s.candidates) for s in dev])
     right = [score for r in results for score in r.scores[:2]]
     wrong = [score for r in results for score in r.scores[2:]]
     assert sum(right) / len(right) > sum(wrong) / len(wrong) + 0.3
-    assert loaded.fingerprint == selector_fingerprint(str(selector))
+    assert loaded.fingerprint == selector_spec(str(selector)).fingerprint()
 
 
 def test_a_stopped_training_goes_on_to_the_same_selector(folder, monkeypatch):
@@ -172,7 +171,7 @@ def test_settings_are_read_relative_to_the_data(tmp_path):
 
 def test_errors_are_told(folder):
     with pytest.raises(ModelError, match="no selector here"):
-        find_selector(str(folder))
+        selector_spec(str(folder))
     (folder / "selector.json").write_text('{"base": 1}')
     with pytest.raises(ModelError, match="not a selector's settings"):
         read_settings(folder)
@@ -185,9 +184,9 @@ def test_errors_are_told(folder):
 def test_what_cannot_be_judged_fails_alone(folder):
     base = folder / "base"
     config = json.loads((base / "config.json").read_text()) | {"max_position_embeddings": 150}
-    selector = load_selector(str(trained(settings(folder, "run", steps=1))), device="cpu")
+    selector = load_selector(selector_spec(str(trained(settings(folder, "run", steps=1)))), device="cpu")
     (base / "config.json").write_text(json.dumps(config))
-    short_window = load_selector(str(folder / "run" / "selector"), device="cpu")
+    short_window = load_selector(selector_spec(str(folder / "run" / "selector")), device="cpu")
     tag_set = load_tag_set(str(folder / "tags.yaml"))
     good = SelectionRequest("aspirin today", tag_set, (Mention(0, 7, "Chemical"),))
     none = SelectionRequest("nothing here", tag_set, ())

@@ -9,6 +9,7 @@ import yaml
 from llmner.errors import ConfigError
 from llmner.tagset import load_tag_set
 from llmner.training.ablations import read_variants
+from llmner.training.examples import asked_tag_set
 from llmner.training.selection_corpus import read_training
 from llmner.training.settings import read_settings, read_whole
 
@@ -22,15 +23,15 @@ def write(folder: Path, name: str, raw: dict) -> Path:
     return path
 
 
-GENERATORS = sorted(p.name for p in CONFIGS.glob("*.yaml") if not re.search("ablations|selector", p.name))
+GENERATORS = sorted(p.name for p in CONFIGS.glob("*.yaml") if not re.search("ablations|selector|gpu", p.name))
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_bundled_settings_are_valid(name, tmp_path):
     settings = read_settings(CONFIGS / name, {}, data=tmp_path)
     for corpus in settings.corpora:
-        assert load_tag_set(corpus.tag_set)
-        assert corpus.train.parent == tmp_path / corpus.name
+        assert asked_tag_set(corpus).types
+        assert corpus.train.parent.parent == tmp_path
 
 
 def test_bundled_ablations_are_valid(tmp_path):
@@ -39,6 +40,11 @@ def test_bundled_ablations_are_valid(tmp_path):
     assert len({v.output for v in variants.values()}) == len(variants) > 5
     changes = [v.identity() for v in variants.values()]
     assert all(a != b for i, a in enumerate(changes) for b in changes[:i])
+    ranks = read_variants(CONFIGS / "embedded_gpu.yaml", {}, data=tmp_path)
+    assert [(v.rank, v.alpha, v.epochs, v.steps, v.decay) for v in ranks.values()] == [
+        (32, 64, 8, None, None),
+        (64, 128, 8, None, None),
+    ]
     assert {c.name for c in variants["English only"].trained_on} == {"genia_raw", "bc5cdr", "ncbi_disease"}
 
 

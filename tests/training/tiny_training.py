@@ -11,7 +11,7 @@ def write_corpus(path: Path) -> None:
     """Sentences in which one chemical and one disease are to be found."""
     lines = []
     for verb in ("cured", "caused", "worsened", "relieved"):
-        for end in (" in rats.", " today.", " at 5 mg.", ""):
+        for end in (" slowly.", " today.", " again.", ""):
             text = f"aspirin {verb} gout{end}"
             start = text.index("gout")
             entities = [
@@ -33,7 +33,8 @@ def prepare(folder: Path, model: str) -> dict[str, str]:
     """Write an untrained model, the corpus and the tag set into a folder.
 
     Returns:
-        The corpus for a configuration, its training part for development as well.
+        The corpus for a configuration, its training part for development as well; its sentences are so short that
+        this is no fault.
     """
     tiny_models.save(model, folder / "base")
     write_corpus(folder / "train.jsonl")

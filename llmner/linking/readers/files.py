@@ -22,7 +22,7 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
         InputError: It cannot be read as what its name says.
     """
     try:
-        with fsspec.open(storage.absolute_url(path), "rb", compression="infer") as stream:
+        with fsspec.open(storage.absolute_uri(path), "rb", compression="infer") as stream:
             yield stream
     except FileNotFoundError:
         raise InputNotFoundError(f"{path}: no such file") from None

@@ -1,0 +1,85 @@
+"""``llmner extract``: a run with its progress, and at the end what came of it."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from llmner import storage
+from llmner.commands.outcome import EXIT_INCOMPLETE
+from llmner.commands.progress import shown
+from llmner.config import JobConfig
+from llmner.dataset.files import read_table
+from llmner.dataset.schema import STATUSES
+from llmner.extraction.models import generator_of, selection_of
+from llmner.extraction.run import Extracted, extract
+from llmner.report.highlight import highlight_page
+
+PICTURE_DOCUMENTS = 50  # that the page shows
+SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
+
+
+def run_extract(config: JobConfig, console: Console) -> int:
+    """Run a job and say what came of it.
+
+    Returns:
+        The exit code: 0, or ``EXIT_INCOMPLETE``.
+
+    Raises:
+        LlmnerError: The job cannot be run as asked, or failed.
+    """
+    generator, selection = generator_of(config), selection_of(config)
+    with shown(console) as on_progress:
+        extracted = extract(config, generator=generator, selection=selection, on_progress=on_progress)
+    _write_report(extracted)
+    _say(console, extracted)
+    broken = any(i.error for i in extracted.manifest.inputs)
+    return EXIT_INCOMPLETE if broken or extracted.manifest.counts["failed"] else 0
+
+
+def _write_report(extracted: Extracted) -> None:
+    """Write the page of the first documents, highlighted."""
+    rows = []
+    for name in extracted.manifest.names:
+        rows += read_table(storage.join(extracted.batch.documents, name)).slice(0, PICTURE_DOCUMENTS).to_pylist()
+        if len(rows) >= PICTURE_DOCUMENTS:
+            break
+    rows.sort(key=lambda row: row["record"])
+    storage.write_whole(extracted.batch.report, highlight_page(rows[:PICTURE_DOCUMENTS]).encode())
+
+
+def _frequent(extracted: Extracted) -> dict[tuple[str, str], Counter[str]]:
+    """Count the mentions of the first files by tag set and type."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for name in extracted.manifest.names[:SUMMARY_FILES]:
+        table = read_table(storage.join(extracted.batch.mentions, name), ["tag_set", "type", "text"])
+        for tag_set, type_, text in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            found.setdefault((tag_set, type_), Counter())[text] += 1
+    return dict(sorted(found.items()))
+
+
+def _say(console: Console, extracted: Extracted) -> None:
+    manifest, batch, p = extracted.manifest, extracted.batch, extracted.progress
+    mentions = Table(title="Mentions", title_justify="left")
+    for heading in ("tag set", "type", "mentions", "most frequent"):
+        mentions.add_column(heading, justify="right" if heading == "mentions" else "left", overflow="fold")
+    for (tag_set, type_), texts in _frequent(extracted).items():
+        frequent = ", ".join(f"{text} ({n})" for text, n in texts.most_common(5))
+        mentions.add_row(tag_set, type_, f"{texts.total():,}", frequent)
+    console.print(mentions)
+    counts = Table(title="Documents", title_justify="left", show_header=False)
+    for name in ("records", "superseded", "documents", *STATUSES):
+        counts.add_row(name, f"{manifest.counts[name]:,}")
+    counts.add_row("mentions", f"{manifest.counts['mentions']:,}")
+    if p.seconds:
+        rate = f"{p.documents / p.seconds:,.1f} documents/s, {p.source_tokens / p.seconds:,.0f} source tokens/s"
+        counts.add_row("rate", rate)
+    console.print(counts)
+    for i in manifest.inputs:
+        if i.error:
+            console.print(f"Broken     {i.error}", soft_wrap=True, markup=False)
+    if extracted.already_done:
+        console.print(f"Batch {batch.name} was done before; nothing was written.", soft_wrap=True)
+    console.print(
+        f"Documents  {batch.documents}\nMentions   {batch.mentions}\nPicture    {batch.report}", soft_wrap=True
+    )

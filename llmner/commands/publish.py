@@ -1,0 +1,33 @@
+"""``llmner publish``: the flat mentions at another threshold, from the scores in a data set's documents."""
+
+from functools import partial
+
+from rich.console import Console
+
+from llmner.annotator import decide
+from llmner.dataset.files import in_threads
+from llmner.dataset.publish import republish
+from llmner.dataset.reading import open_dataset
+from llmner.errors import DatasetError
+from llmner.selection.competition import Rules
+
+
+def run_publish(uri: str, threshold: float, console: Console) -> None:
+    """Write the mentions that score at least so high and win against their rivals, and say where they lie.
+
+    Args:
+        uri: The data set.
+        threshold: In [0, 1].
+        console: Where it is said.
+
+    Raises:
+        DatasetError: There is no data set, or no selector has scored it.
+    """
+    dataset = open_dataset(uri)
+    prefix = "selector."
+    parts = {k.removeprefix(prefix): v for k, v in dataset.description.parts.items() if k.startswith(prefix)}
+    if not parts:
+        raise DatasetError(f"{dataset.uri}: no selector has scored it", hint="extract with `select: {mode: on}`")
+    rules = Rules.of_parts(parts, threshold=threshold)
+    folder = republish(dataset.layout, dataset.manifests, threshold, partial(decide, rules=rules), in_threads)
+    console.print(f"Mentions   {folder}", soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,123 @@
+"""``llmner train``: adapters for generators, selectors, the variants of a training side by side, and learning curves.
+
+A run that stopped goes on from its last checkpoint when the same command is run again. With ``cluster.workers`` in the
+settings it trains on a Ray cluster; without, in this process, which needs no Ray (and under ``torchrun`` on all GPUs of
+a machine).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from llmner.report.plots import curves_plot
+from llmner.training import ablations, generator, selector
+from llmner.training.background import Pause, cores, runs_root, start
+from llmner.training.distributed import run
+from llmner.training.selection_corpus import read_training
+from llmner.training.settings import read_settings
+from llmner.training.trainer import dev_scores
+
+
+def train_generator(
+    config: Path, data: Path, overrides: Mapping[str, Any], console: Console, *, pause: bool = False
+) -> None:
+    """Train a generator's adapter and say where it is.
+
+    Args:
+        config: Settings, see ``settings.GeneratorTraining``.
+        data: Folder that the corpora's paths are relative to.
+        overrides: Settings that replace the file's, by key.
+        console: Where the summary goes.
+        pause: Whether to pause while tests or benchmarks run on this machine.
+
+    Raises:
+        LlmnerError: The settings cannot be used, or the training failed.
+    """
+    callbacks = [Pause()] if pause else []
+    folder = run(generator.train, read_settings(config, overrides, data=data), result="adapter", callbacks=callbacks)
+    console.print(f"Adapter    {folder}", soft_wrap=True)
+
+
+def start_in_background(config: Path, data: Path, overrides: Mapping[str, Any], console: Console) -> None:
+    """Start a generator's training beneath all other work, or say that it runs already.
+
+    Args:
+        config: Settings, see ``settings.GeneratorTraining``; its output is a folder of its name in ``LLMNER_RUNS``.
+        data: Folder that the corpora's paths are relative to.
+        overrides: Settings that replace the file's, by key.
+        console: Where the summary goes.
+
+    Raises:
+        LlmnerError: The settings cannot be used.
+    """
+    folder = runs_root() / config.stem
+    settings = read_settings(config, overrides, data=data)
+    options = {**overrides, "config": config, "data": data, "output": folder}
+    given = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+    command = ["-m", "llmner", "train", "generator", "--pause", *given]
+    pid, started = start(command, folder, processes=min(cores(), settings.accumulate))
+    console.print(f"{'Started' if started else 'Runs already'} as process {pid}; its log is {folder / 'log.txt'}")
+
+
+def draw_curve(run: Path, output: Path) -> None:
+    """Draw what a generator's training has measured on development sentences, over the tokens trained on.
+
+    Args:
+        run: The training's output, a local folder.
+        output: SVG file to write.
+
+    Raises:
+        ConfigError: Nothing was measured yet.
+    """
+    scores = dev_scores(run)
+    settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+    millions_a_step = settings["batch_tokens"] * settings["accumulate"] / 1e6
+    curves = {name: [(step * millions_a_step, f1) for step, f1 in points] for name, points in scores.items()}
+    drawn = curves_plot(curves, x="million tokens trained on", y="strict F1 on development sentences")
+    output.write_text(drawn, encoding="utf-8")
+
+
+def train_selector(
+    config: Path, data: Path, overrides: Mapping[str, Any], console: Console, *, variant: str | None
+) -> None:
+    """Train a selector and say where it is.
+
+    Args:
+        config: Settings, see ``selection_corpus.SelectorTraining``.
+        data: Folder that corpora and candidates are relative to.
+        overrides: Settings that replace the file's, by key.
+        console: Where the summary goes.
+        variant: Which of the settings' variants to train; None for the settings themselves.
+
+    Raises:
+        LlmnerError: The settings cannot be used, or the training failed.
+    """
+    settings = read_training(config, overrides, data=data, variant=variant)
+    folder = run(selector.train, settings, result="selector")
+    console.print(f"Selector   {folder}", soft_wrap=True)
+
+
+def train_ablations(config: Path, data: Path, output: Path, overrides: Mapping[str, Any], console: Console) -> None:
+    """Train and measure the variants of a generator's training; those that have their figures are not run again.
+
+    Writes ``ablations.md`` and ``ablations.json`` into the output.
+
+    Args:
+        config: Settings with ``variants``.
+        data: Folder that the corpora's paths are relative to.
+        output: Local folder of the runs and the table.
+        overrides: Settings that replace the file's, by key.
+        console: Where the summary goes.
+
+    Raises:
+        LlmnerError: The settings cannot be used, or a training failed.
+    """
+    variants = ablations.read_variants(config, {**overrides, "output": str(output)}, data=data)
+    figures = ablations.run_variants(variants)
+    (output / "ablations.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1), encoding="utf-8")
+    table = output / "ablations.md"
+    table.write_text(ablations.table(figures, next(iter(variants.values()))), encoding="utf-8")
+    console.print(f"Table      {table}", soft_wrap=True)

@@ -1,0 +1,186 @@
+"""From the files that a run has left to a committed batch: recover, count, publish, commit.
+
+Invariant: a file of documents counts when Ray's checkpoint has an entry of the same name, which Ray makes after
+the file; every record read is in exactly one such file, or nothing is committed. Of several records with one key
+the last in reading order stays, whatever order they were processed in.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from llmner import storage
+from llmner.dataset import manifest as manifests
+from llmner.dataset.files import ForEach, count_rows, read_table, write_table
+from llmner.dataset.layout import BatchLayout, Layout
+from llmner.dataset.manifest import Draft, File, Input, Manifest
+from llmner.dataset.publish import missing, publish
+from llmner.dataset.schema import DOCUMENT_SCHEMA, RECORD_BITS, STATUSES
+from llmner.documents import FILE_SOURCE
+from llmner.errors import CountMismatchError
+
+_PENDING = ".pending.parquet"
+
+
+def recover(documents: str, checkpoint: str, for_each: ForEach) -> int:
+    """Bring files and checkpoint entries into agreement after a run that was cut off at any moment.
+
+    Files without an entry, and entries without a file, are deleted: their documents are done again.
+
+    Args:
+        documents: Folder of the documents.
+        checkpoint: Folder of Ray's checkpoint.
+        for_each: Goes over the files.
+
+    Returns:
+        Rows that are done.
+    """
+    entries = storage.list_names(checkpoint, ".parquet")
+    done = {name.removesuffix(".parquet") for name in entries if not name.endswith(_PENDING)}
+    files = {_entry(name): name for name in storage.list_names(documents)}
+    for name in entries:
+        if name.endswith(_PENDING) or name.removesuffix(".parquet") not in files:
+            storage.remove(storage.join(checkpoint, name))
+    for entry, name in files.items():
+        if entry not in done:
+            storage.remove(storage.join(documents, name))
+    return sum(for_each(count_rows, [storage.join(checkpoint, f"{e}.parquet") for e in sorted(done & files.keys())]))
+
+
+@dataclass
+class _Content:
+    """What one file holds; arrays have one element a row."""
+
+    file: File
+    record: np.ndarray
+    doc_key: np.ndarray
+    status: np.ndarray  # index into STATUSES
+    mentions: int  # that are kept
+    broken: dict[int, str]  # error of the input by its number
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The files of a batch and what is in them; see ``Draft`` for ``counts``."""
+
+    files: list[File]
+    inputs: list[Input]
+    counts: dict[str, int]
+
+
+def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int, for_each: ForEach) -> Counted:
+    """Count what a finished run wrote, and leave one row for each document key.
+
+    Args:
+        documents: Folder of the documents.
+        checkpoint: Folder of Ray's checkpoint.
+        inputs: The batch's inputs in the order of their numbers.
+        records: Records that were read from them.
+        for_each: Goes over the files.
+
+    Raises:
+        CountMismatchError: Records read and rows written are not the same.
+    """
+    recover(documents, checkpoint, for_each)
+    names = storage.list_names(documents, ".parquet")
+    contents = for_each(partial(_content, documents), names)
+    distinct = len(np.unique(_concatenate([c.record for c in contents])))
+    if distinct != records:
+        raise CountMismatchError(
+            f"{records} records were read and {distinct} of them written to {documents}",
+            hint="nothing is committed; run the same command again",
+        )
+    broken = {number: error for c in contents for number, error in c.broken.items()}
+    keep = _last_of_each_key(contents)
+    changed = [(c.file.name, k) for c, k in zip(contents, keep, strict=True) if not k.all()]
+    rewritten = iter(for_each(partial(_rewrite, documents), changed))
+    contents = [c if k.all() else next(rewritten) for c, k in zip(contents, keep, strict=True)]
+    contents = [c for c in contents if c.file.rows]
+    status, record = _concatenate([c.status for c in contents]), _concatenate([c.record for c in contents])
+    counts = {name: int((status == i).sum()) for i, name in enumerate(STATUSES)}
+    counts = {"records": records, "superseded": records - len(record), "documents": len(record), **counts}
+    counts["mentions"] = sum(c.mentions for c in contents)
+    number = record >> RECORD_BITS
+    by_input = [np.bincount(number[status == i], minlength=len(inputs)) for i in range(len(STATUSES))]
+    counted = [
+        i.model_copy(
+            update={"counts": {s: int(by_input[k][n]) for k, s in enumerate(STATUSES)}, "error": broken.get(n)}
+        )
+        for n, i in enumerate(inputs)
+    ]
+    return Counted([c.file for c in contents], counted, counts)
+
+
+def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
+    """Publish and commit a batch; readers of the commit find the flat mentions in their place.
+
+    Raises:
+        DatasetError: The batch is committed already.
+    """
+    batch = layout.batch(draft.batch)
+    publish(batch.documents, batch.mentions, draft.names, for_each)
+    manifest = manifests.commit(layout, draft)
+    settle(batch, manifest, for_each)
+    return manifest
+
+
+def settle(batch: BatchLayout, manifest: Manifest, for_each: ForEach) -> None:
+    """Leave of a committed batch what its manifest lists; doing it again changes nothing."""
+    publish(batch.documents, batch.mentions, missing(batch.mentions, manifest.names), for_each)
+    for folder in (batch.documents, batch.mentions):
+        for name in set(storage.list_names(folder)) - set(manifest.names):
+            storage.remove(storage.join(folder, name))
+    storage.remove(batch.checkpoints)
+
+
+def _content(documents: str, name: str) -> _Content:
+    content = storage.read_bytes(storage.join(documents, name))
+    if content is None:
+        raise CountMismatchError(f"{documents}/{name} is gone", hint="run the same command again")
+    columns = ["record", "doc_key", "status", "mentions", "source", "error_message"]
+    table = pq.read_table(io.BytesIO(content), columns=columns)
+    files = table.filter(pc.equal(table["source"], FILE_SOURCE)).select(["record", "error_message"]).to_pylist()
+    return _Content(
+        File(name=name, rows=table.num_rows, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()),
+        table["record"].to_numpy(),
+        table["doc_key"].to_numpy(),
+        pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
+        pc.sum(pc.struct_field(pc.list_flatten(table["mentions"]), "kept")).as_py() or 0,
+        {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
+    )
+
+
+def _last_of_each_key(contents: Sequence[_Content]) -> list[np.ndarray]:
+    """Return for each file which rows stay: of the rows with one key the last in reading order.
+
+    A record that was rejected never takes the place of one that was not.
+    """
+    key, record, status = (_concatenate([getattr(c, f) for c in contents]) for f in ("doc_key", "record", "status"))
+    order = np.lexsort((record, status != STATUSES.index("rejected"), key))
+    keep = np.ones(len(key), bool)
+    keep[order[:-1][key[order][:-1] == key[order][1:]]] = False
+    return np.split(keep, np.cumsum([c.file.rows for c in contents]))[: len(contents)]
+
+
+def _rewrite(documents: str, name_and_rows: tuple[str, np.ndarray]) -> _Content:
+    """Write the rows that stay of a file into another one beside it."""
+    name, rows = name_and_rows
+    table = read_table(storage.join(documents, name)).filter(pa.array(rows)).cast(DOCUMENT_SCHEMA)
+    write_table(storage.join(documents, f"unique-{name}"), table)
+    return _content(documents, f"unique-{name}")
+
+
+def _entry(name: str) -> str:
+    """Return the name of a file's checkpoint entry: Ray adds a part number, ``-0``, to the file's name."""
+    return name.removesuffix(".parquet").rpartition("-")[0]
+
+
+def _concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.int64)

@@ -1,0 +1,98 @@
+"""The flat table of the mentions that are kept, derived from the documents of a batch.
+
+Invariant: each file of documents has one file of mentions with the same name, which depends on nothing but it; so
+publishing again gives the same files.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pyarrow as pa
+
+from llmner import storage
+from llmner.dataset.files import ForEach, read_table, write_table
+from llmner.dataset.layout import Layout
+from llmner.dataset.manifest import Manifest
+from llmner.dataset.schema import MENTION_SCHEMA, MENTION_STRUCT, OF_DOCUMENT
+from llmner.documents import Row
+
+Decide = Callable[[Sequence[Row]], None]  # writes into the mentions of a document which of them are kept
+
+
+def publish(
+    documents: str, mentions: str, names: Sequence[str], for_each: ForEach, *, decide: Decide | None = None
+) -> None:
+    """Write the flat mentions of files of documents.
+
+    Args:
+        documents: Folder of the documents.
+        mentions: Folder for the mentions.
+        names: Names of the files.
+        for_each: Goes over the files.
+        decide: Decides which mentions are kept; None for what the documents say.
+    """
+    for_each(partial(_publish_file, documents, mentions, decide), names)
+
+
+def missing(mentions: str, names: Sequence[str]) -> list[str]:
+    """Return which of a batch's files have no counterpart in a folder of mentions."""
+    return sorted(set(names) - set(storage.list_names(mentions, ".parquet")))
+
+
+def republish(
+    layout: Layout, manifests: Sequence[Manifest], threshold: float, decide: Decide, for_each: ForEach
+) -> str:
+    """Write the mentions of all committed batches at another threshold, beside those of the data set's own.
+
+    Files that are there already stay, so doing it again adds what was committed since.
+
+    Args:
+        layout: The data set.
+        manifests: Its manifests.
+        threshold: Names the folder.
+        decide: Decides by that threshold which mentions are kept.
+        for_each: Goes over the files.
+
+    Returns:
+        URI of the folder.
+    """
+    for manifest in manifests:
+        mentions = layout.mentions_at(threshold, manifest.batch)
+        documents = layout.batch(manifest.batch).documents
+        publish(documents, mentions, missing(mentions, manifest.names), for_each, decide=decide)
+    return layout.republished(threshold)
+
+
+def _publish_file(documents: str, mentions: str, decide: Decide | None, name: str) -> None:
+    table = read_table(storage.join(documents, name), [*OF_DOCUMENT, "mentions"])
+    if decide is not None:
+        nested = table["mentions"].to_pylist()
+        for of_document in nested:
+            decide(of_document)
+        place = table.schema.get_field_index("mentions")
+        table = table.set_column(place, table.schema.field(place), pa.array(nested, pa.list_(MENTION_STRUCT)))
+    write_table(storage.join(mentions, name), flatten(table))
+
+
+def flatten(documents: pa.Table) -> pa.Table:
+    """Return rows of ``MENTION_SCHEMA``, one for each mention that is kept, in the order of the documents.
+
+    ``sentence`` and ``parent`` remain indices into the document's lists.
+    """
+    nested = documents["mentions"].combine_chunks()
+    owner = nested.value_parent_indices() if len(nested) else pa.array([], pa.int64())
+    flat = nested.flatten()
+    columns = {name: documents[name].take(owner) for name in OF_DOCUMENT}
+    columns |= {f.name: flat.field(i) for i, f in enumerate(MENTION_STRUCT)}
+    columns["concept_id"] = pa.nulls(len(flat), pa.string())
+    of_mention = [columns[name].to_pylist() for name in ("doc_key", "start", "end", "type", "tag_set")]
+    columns["mention_id"] = pa.array([mention_id(*row) for row in zip(*of_mention, strict=True)], pa.string())
+    table = pa.table({name: columns[name] for name in MENTION_SCHEMA.names}, schema=MENTION_SCHEMA)
+    return table.filter(table["kept"])
+
+
+def mention_id(doc_key: int, start: int, end: int, type_: str, tag_set: str) -> str:
+    """Return the stable identifier of a mention: 32 hex digits."""
+    identity = f"{doc_key}\x00{start}\x00{end}\x00{type_}\x00{tag_set}".encode()
+    return hashlib.blake2b(identity, digest_size=16).hexdigest()

@@ -1,0 +1,67 @@
+"""Reading a data set: ``open_dataset("entities").mentions.to_table()``.
+
+Invariant: what is open is a snapshot of the commits that were there when it was opened; it holds the files that
+manifests list and no others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from llmner import storage
+from llmner.dataset.fingerprint import Description, describe
+from llmner.dataset.layout import BatchLayout, Layout
+from llmner.dataset.manifest import Manifest, read_manifests
+from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it was when it was opened.
+
+    Attributes:
+        layout: Where its parts lie.
+        description: What it is made with.
+        manifests: Its batches in the order of their commits.
+    """
+
+    layout: Layout
+    description: Description
+    manifests: tuple[Manifest, ...]
+
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self.layout.uri
+
+    @property
+    def documents(self) -> ds.Dataset:
+        """The documents, one a row, with their mentions nested in them; oldest commit first."""
+        return self._parquet(DOCUMENT_SCHEMA, lambda batch: batch.documents)
+
+    @property
+    def mentions(self) -> ds.Dataset:
+        """The mentions that are kept, one a row; oldest commit first."""
+        return self._parquet(MENTION_SCHEMA, lambda batch: batch.mentions)
+
+    def _parquet(self, schema: pa.Schema, folder: Callable[[BatchLayout], str]) -> ds.Dataset:
+        fs, _ = storage.arrow_file_system(self.uri)
+        uris = [storage.join(folder(self.layout.batch(m.batch)), name) for m in self.manifests for name in m.names]
+        paths = [storage.file_system(uri)[1] for uri in uris]
+        return ds.FileSystemDataset.from_paths(paths, schema=schema, format=ds.ParquetFileFormat(), filesystem=fs)
+
+
+def open_dataset(uri: str) -> Dataset:
+    """Open a data set for reading.
+
+    Args:
+        uri: Path or URI.
+
+    Raises:
+        DatasetError: There is no data set, a part of it is damaged, or it is of an unknown major version.
+        AccessError, StorageError: See ``storage.access``.
+    """
+    layout = Layout.at(uri)
+    return Dataset(layout, describe(layout), tuple(read_manifests(layout)))

@@ -1,0 +1,169 @@
+"""A run: plan, lock, pipeline, count, commit.
+
+Invariant: rerun the same command after any interruption; it resumes and leads to the same data set. What is done is
+known from the manifest of a finished batch, and from Ray's checkpoint within an unfinished one.
+"""
+
+import logging
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+
+from llmner import __version__, storage
+from llmner.config import JobConfig
+from llmner.dataset.commit import Counted, commit, count, recover, settle
+from llmner.dataset.files import in_threads
+from llmner.dataset.fingerprint import ensure
+from llmner.dataset.layout import BatchLayout
+from llmner.dataset.lock import BatchLock
+from llmner.dataset.manifest import Draft, Manifest, find_manifest
+from llmner.dataset.schema import SCHEMA_VERSION
+from llmner.errors import CountMismatchError, DatasetError, LlmnerError
+from llmner.extraction.cluster import in_tasks, own_ray
+from llmner.extraction.counts import Progress
+from llmner.extraction.models import Loadable, Selection
+from llmner.extraction.pipeline import OnProgress, run_pipeline
+from llmner.extraction.resolve import Plan, resolve
+from llmner.sources.files import find_files
+from llmner.tagging.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+MAX_FRUITLESS = 2  # starts in a row that find no more done than the one before
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a job has come to.
+
+    Attributes:
+        manifest: The committed batch.
+        batch: Where it lies.
+        already_done: Whether an earlier run had committed it, and this one wrote nothing.
+        progress: What this run itself did since it last started.
+    """
+
+    manifest: Manifest
+    batch: BatchLayout
+    already_done: bool
+    progress: Progress
+
+
+def extract(
+    config: JobConfig,
+    *,
+    generator: Loadable[Engine],
+    selection: Selection | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> Extracted:
+    """Run a job, or the rest of it.
+
+    Args:
+        config: The job.
+        generator: Finds mentions.
+        selection: Judges them; None where no selector runs.
+        on_progress: Called about once a second, from another thread.
+
+    Raises:
+        LlmnerError: The job cannot be run as asked, or failed; nothing that was done is lost.
+    """
+    started = _now()
+    plan = resolve(
+        config,
+        files=find_files(config.inputs, config.format),
+        tag_sets=config.load_tag_sets(),
+        generator=generator.fingerprint,
+        selection=selection.parts() if selection else {},
+    )
+    ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
+    if done := _already_done(plan):
+        return done
+    with BatchLock(plan.batch.locks) as lock:
+        if done := _already_done(plan):
+            return done
+        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        _remove_other_checkpoints(plan)
+        with own_ray():
+            pipeline = partial(
+                run_pipeline, plan, generator=generator, selection=selection, run_id=run_id, on_progress=on_progress
+            )
+            progress = _run_to_the_end(pipeline, plan, lock)
+            if not progress.complete:
+                raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
+            _check_held(lock, plan)
+            counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
+            _check_held(lock, plan)
+            manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
+    return Extracted(manifest, plan.batch, already_done=False, progress=progress)
+
+
+def _run_to_the_end(pipeline: Callable[..., Progress], plan: Plan, lock: BatchLock) -> Progress:
+    """Run; what ends early or stands still, as Ray may after it lost a worker, starts again with what is not done."""
+    done, fruitless = -1, 0
+    while True:
+        _check_held(lock, plan)
+        before, done = done, recover(plan.batch.documents, plan.checkpoint, in_tasks)
+        fruitless = 0 if done > before else fruitless + 1
+        try:
+            return pipeline(resumed=done)
+        except LlmnerError as e:
+            if not e.retryable or fruitless == MAX_FRUITLESS:
+                raise
+            logger.warning("%s; starting again with what is not done", e.message)
+
+
+def _check_held(lock: BatchLock, plan: Plan) -> None:
+    if not lock.held():
+        raise DatasetError(f"batch {plan.batch.name}: another run took it over", hint="see what that run says")
+
+
+def _already_done(plan: Plan) -> Extracted | None:
+    """Return the batch if it is committed, after completing what a crash behind its commit left out."""
+    manifest = find_manifest(plan.layout, plan.batch.name)
+    if manifest is None:
+        return None
+    if manifest.inputs_digest != plan.inputs_digest:
+        raise DatasetError(
+            f"batch {plan.batch.name} is done, and its inputs were others or have changed since",
+            hint="give a new --batch",
+        )
+    settle(plan.batch, manifest, in_threads)
+    return Extracted(manifest, plan.batch, already_done=True, progress=Progress())
+
+
+def _remove_other_checkpoints(plan: Plan) -> None:
+    """Remove what runs with other settings or inputs have left of the batch."""
+    for other in storage.list_folders(plan.batch.checkpoints):
+        if other != plan.checkpoint_name:
+            logger.warning("batch %s: inputs have changed since a run that did not end, starting anew", plan.batch.name)
+            storage.remove(plan.batch.checkpoint(other))
+
+
+def _draft(plan: Plan, counted: Counted, started: datetime, run_id: str) -> Draft:
+    packages = ("ray", "torch", "transformers", "pyarrow")
+    return Draft(
+        schema_version=SCHEMA_VERSION,
+        batch=plan.batch.name,
+        inputs_digest=plan.inputs_digest,
+        fingerprint=plan.fingerprint.hash,
+        inputs=counted.inputs,
+        files=counted.files,
+        counts=counted.counts,
+        tag_sets={lang: [t.name for t in sets] for lang, sets in plan.tag_sets.items()},
+        started=started.isoformat(timespec="seconds"),
+        finished=_now().isoformat(timespec="seconds"),
+        run_id=run_id,
+        versions={
+            "llmner": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in packages},
+        },
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,140 @@
+"""BioC, as XML and as JSON.
+
+What XML holds is put in the form of BioC's JSON and read as that.
+
+Invariant: offsets count from the passage or sentence that holds the text, wherever the file says that begins.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from lxml import etree
+
+from llmner.documents import Document
+from llmner.errors import InputError, MalformedRecordError
+from llmner.mentions import Span
+from llmner.sources.annotated import Draft, rejected
+from llmner.sources.format import Format, peek
+from llmner.sources.json_records import json_records, parse_json
+from llmner.sources.records import Record
+from llmner.sources.texts import MAX_TEXT, check_length
+from llmner.sources.xml_records import parse_xml, xml_records
+
+SOURCE = "bioc"
+
+_LISTS = ("documents", "PubTator3")  # keys under which a JSON file holds its documents
+
+
+def read_bioc(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+    """Read the documents of a BioC file, with their annotations.
+
+    Args:
+        chunks: The uncompressed file, XML or JSON, in pieces of any size.
+        source_file: Its URL, for the documents and for messages.
+        max_text: Code points above which a document is rejected.
+
+    Yields:
+        Documents in order. One that cannot be read is a document with an error.
+
+    Raises:
+        InputError: This is no BioC.
+        TruncatedFileError: The file ends before its end. All complete documents were read.
+    """
+    head, chunks = peek(chunks)
+    is_json = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+    parse: Callable[[Record, str], Any] = parse_json if is_json else _parse_xml
+    records = (
+        json_records(chunks, source_file, lists=_LISTS) if is_json else xml_records(chunks, "document", source_file)
+    )
+    for record in records:
+        place = record.place(source_file)
+        try:
+            yield _document(parse(record, source_file), source_file, place, max_text)
+        except InputError as e:
+            yield rejected(SOURCE, source_file, record.number, e)
+        except (AttributeError, KeyError, TypeError, ValueError) as e:
+            error = MalformedRecordError(f"{place}: not as BioC has it: {e!r}")
+            yield rejected(SOURCE, source_file, record.number, error)
+
+
+def _parse_xml(record: Record, url: str) -> dict[str, Any]:
+    if record.error:
+        raise record.error
+    return _as_json(parse_xml(record.data, record.place(url)))
+
+
+def _as_json(element: etree._Element) -> dict[str, Any]:
+    """A document, passage, sentence or annotation as BioC's JSON has it."""
+    result: dict[str, Any] = {
+        "infons": {infon.get("key"): infon.text or "" for infon in element.iterchildren("infon")},
+        "text": element.findtext("text"),
+        "locations": [dict(location.attrib) for location in element.iterchildren("location")],
+    }
+    for key in ("id", "offset"):
+        if (value := element.findtext(key, element.get(key))) is not None:
+            result[key] = value
+    for tag in ("passage", "sentence", "annotation"):
+        result[f"{tag}s"] = [_as_json(child) for child in element.iterchildren(tag)]
+    return result
+
+
+def _document(raw: dict[str, Any], file: str, place: str, max_text: int) -> Document:
+    # A document's text is in its passages, or in their sentences.
+    pieces = [piece for passage in raw["passages"] for piece in passage.get("sentences") or [passage]]
+    texts = [piece.get("text") or "" for piece in pieces]
+    text = "\n".join(texts)
+    check_length(text, max_text=max_text, place=place)
+    draft = Draft(SOURCE, file, str(raw["id"]), text)
+    places: list[tuple[int, int, int]] = []  # of each piece: its offset, its length, where it begins in our text
+    ours = 0
+    for piece, text in zip(pieces, texts, strict=True):
+        places.append((int(piece["offset"]), len(text), ours))
+        for annotation in piece.get("annotations") or []:
+            _add(draft, annotation, places[-1:])
+        ours += len(text) + 1
+    # Mentions may also stand beside the pieces.
+    for holder in (raw, *(passage for passage in raw["passages"] if passage.get("sentences"))):
+        for annotation in holder.get("annotations") or []:
+            _add(draft, annotation, places)
+    return draft.finished()
+
+
+def _add(draft: Draft, annotation: dict[str, Any], places: list[tuple[int, int, int]]) -> None:
+    """Add a mention that lies in one of the pieces at these places."""
+    try:
+        fragments = [_span(place, places) for place in annotation["locations"]]
+        type, given = str(annotation["infons"]["type"]), str(annotation.get("text") or "")
+    except (KeyError, TypeError, ValueError) as e:
+        draft.report(f"mention {_identifier(annotation)}: not as BioC has it: {e!r}")
+    else:
+        draft.add(fragments, type, given)
+
+
+def _identifier(annotation: Any) -> str:
+    return str(annotation.get("id")) if isinstance(annotation, dict) else repr(annotation)[:60]
+
+
+def _span(location: dict[str, Any], places: list[tuple[int, int, int]]) -> Span:
+    """Where a location is in our text."""
+    offset, length = int(location["offset"]), int(location["length"])
+    for begin, size, ours in places:
+        if begin <= offset and offset + length <= begin + size:
+            return ours + offset - begin, ours + offset - begin + length
+    raise ValueError(f"[{offset}, {offset + length}) is in no text")
+
+
+_MARKS = re.compile(rb'<collection>|BioC\.dtd|"passages"')
+
+FORMAT = Format(
+    name=SOURCE,
+    title="BioC XML and JSON, PubTator 3",
+    suffixes=(".xml", ".json"),
+    read=lambda content: read_bioc(content.chunks, content.url, max_text=content.max_text),
+    recognises=lambda head: _MARKS.search(head) is not None,
+    keeps="identifier, text of passages and sentences; for convert the annotations",
+    drops="infons, relations",
+    example="<collection><document><id>5</id><passage><offset>0</offset><text>Gout hurts.</text>",
+    corpus=True,
+)

@@ -1,0 +1,61 @@
+"""brat standoff: mentions in an ``.ann`` file, ``T1 type start end text`` between tabs, the text in a file beside it.
+
+Invariant: only text-bound annotations (``T``) are read; several spans in one (``0 4;9 12``) are one mention only when
+white space alone lies between.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from llmner.documents import Document
+from llmner.errors import InputError
+from llmner.sources.annotated import Draft
+from llmner.sources.format import Content, Format, by_name_only
+from llmner.sources.opening import read_chunks
+
+SOURCE = "brat"
+
+_MENTION = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
+
+
+def read_brat(annotations: str, file: str, text: str) -> Document:
+    """Read an annotated text.
+
+    Args:
+        annotations: The content of the ``.ann`` file.
+        file: Its name; the document is called so, too.
+        text: The text beside it, its line ends as they are.
+    """
+    draft = Draft(SOURCE, file, PurePath(file).stem, text)
+    for line in annotations.split("\n"):
+        line = line.removesuffix("\r")
+        if found := _MENTION.fullmatch(line):
+            type, spans, given = found.groups()
+            edges = [span.split() for span in spans.split(";")]
+            draft.add([(int(start), int(end)) for start, end in edges], type, given)
+        elif line.startswith("T"):
+            draft.report(f"{line[:60]!r} is no mention of it")
+    return draft.finished()
+
+
+def _read(content: Content) -> Iterator[Document]:
+    if not content.url.endswith(".ann"):
+        raise InputError(f"{content.url}: not an .ann file", hint="give .ann files, each with its .txt beside it")
+    beside = content.url.removesuffix(".ann") + ".txt"
+    yield read_brat(content.text(), content.url, Content(beside, read_chunks(beside)).text())
+
+
+FORMAT = Format(
+    name=SOURCE,
+    title="brat standoff",
+    suffixes=(".ann",),
+    read=_read,
+    recognises=by_name_only,
+    keeps="the text in the file beside, text-bound annotations",
+    drops="relations, events, attributes, notes",
+    example="T1\tDisease 0 4\tGout",
+    corpus=True,
+    documents=False,
+    compressed=False,
+)

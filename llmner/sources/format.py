@@ -1,0 +1,108 @@
+"""What a format is, and what its reader is given.
+
+Invariant: a format is declared once, in the module that reads it; everything that lists, detects or names formats reads
+these declarations from ``registry``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from llmner.documents import Document
+from llmner.errors import DocumentTooLargeError, InputError
+from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
+from llmner.sources.texts import MAX_TEXT
+
+HEAD = 16 * 1024  # bytes from which a format is recognised
+MAX_WHOLE = 256 * 1024 * 1024  # bytes of a file that a reader may hold as a whole
+
+_COMPRESSIONS = (".gz", ".zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a file, and how it is to be read.
+
+    Attributes:
+        url: Where it is, for documents and messages.
+        chunks: Its uncompressed bytes in pieces of any size; they can be read once.
+        fields: Which field is which, for formats whose records have named fields.
+        max_text: Code points above which a document is rejected.
+    """
+
+    url: str
+    chunks: Iterator[bytes]
+    fields: FieldMap = DEFAULT_FIELDS
+    max_text: int = MAX_TEXT
+
+    def text(self) -> str:
+        """The whole content as text, its line ends as they are.
+
+        Raises:
+            InputError: It is not UTF-8, or too large to be held.
+        """
+        data = bytearray()
+        for chunk in self.chunks:
+            data += chunk
+            if len(data) > MAX_WHOLE:
+                message = f"{self.url}: more than {MAX_WHOLE:,} bytes, and this format is read as a whole"
+                raise DocumentTooLargeError(message, hint="split the file")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as e:
+            message = f"{self.url}: not UTF-8: {e.reason} at byte {e.start:,}"
+            raise InputError(message, hint="convert the file to UTF-8") from e
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of corpus files.
+
+    Attributes:
+        name: What options, messages and data sets call it.
+        title: What people call it.
+        suffixes: How the names of its files end, without the suffix of a compression.
+        read: Reads the documents of a file.
+        recognises: Whether the first bytes of a file, white space and byte order mark removed, are of this format.
+        keeps: What of a record is kept.
+        drops: What of a record is left out.
+        example: The beginning of a file.
+        corpus: Whether it holds gold annotations, for ``convert``.
+        documents: Whether it holds documents to extract from.
+        compressed: Whether it can be read compressed and from archives.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Content], Iterator[Document]]
+    recognises: Callable[[bytes], bool]
+    keeps: str
+    drops: str
+    example: str
+    corpus: bool = False
+    documents: bool = True
+    compressed: bool = True
+
+    def named(self, name: str) -> bool:
+        """Whether a file is called as files of this format are."""
+        name = name.lower()
+        if self.compressed:
+            name = next((name.removesuffix(c) for c in _COMPRESSIONS if name.endswith(c)), name)
+        return name.endswith(self.suffixes)
+
+
+def by_name_only(head: bytes) -> bool:
+    """Recognise nothing, for formats whose content looks like anything."""
+    return False
+
+
+def peek(chunks: Iterable[bytes], size: int = HEAD) -> tuple[bytes, Iterator[bytes]]:
+    """Read the first bytes of a content, at least so many if there are as many; then the whole content again."""
+    chunks = iter(chunks)
+    first: list[bytes] = []
+    missing = size
+    while missing > 0 and (chunk := next(chunks, None)) is not None:
+        first.append(chunk)
+        missing -= len(chunk)
+    return b"".join(first)[:size], chain(first, chunks)

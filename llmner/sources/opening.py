@@ -1,0 +1,147 @@
+"""The bytes of a file, wherever it lies: uncompressed, in pieces, and compared with a checksum beside it.
+
+Invariant: a compressed file that ends before its end, or is not what its ``.md5`` says, is an error, never a shorter
+file.
+"""
+
+import hashlib
+import posixpath
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import IO
+
+import fsspec
+
+from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError, TruncatedFileError
+from llmner.storage import access, file_system
+
+CHECKSUM_SUFFIX = ".md5"
+CHUNK = 256 * 1024  # bytes read, or decompressed, at once
+READ_AHEAD = 8 * 1024 * 1024  # bytes a request to remote storage
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MD5_LINE = re.compile(
+    r"^\s*(?:MD5\s*\((?P<name1>.+)\)\s*=\s*(?P<hex1>[0-9a-f]{32})"  # MD5(name)= hex, as PubMed writes it
+    r"|(?P<hex2>[0-9a-f]{32})(?:\s+\*?(?P<name2>\S.*?))?)\s*$",  # hex  name, as md5sum writes it
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def bucket_of(fs: fsspec.AbstractFileSystem, path: str) -> str:
+    """Return the bucket that a path is in, or the root of a file system without buckets."""
+    return fs.root_marker or path.split("/", 1)[0]
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """Do as ``storage.access`` does, for what is read: a missing file is another error than a missing bucket."""
+    with access(url):
+        try:
+            yield
+        except FileNotFoundError as e:
+            raise _missing(url) from e
+
+
+def _missing(url: str) -> LlmnerError:
+    fs, path = file_system(url)
+    bucket = bucket_of(fs, path)
+    if not fs.exists(bucket):
+        return AccessError(f"{url}: no such bucket: {bucket}", hint="correct the URL, or the storage endpoint")
+    return InputNotFoundError(f"{url}: no such file or folder", hint="correct the path")
+
+
+@contextmanager
+def open_file(url: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading; it can seek.
+
+    Raises:
+        InputNotFoundError: It does not exist.
+        AccessError: No permission, no such bucket.
+        StorageError: Storage that failed in passing, also later while the file is read.
+    """
+    fs, path = file_system(url)
+    with reading(url), fs.open(path, "rb", block_size=READ_AHEAD) as stream:
+        yield stream
+
+
+def read_chunks(url: str) -> Iterator[bytes]:
+    """The content of a file in pieces, decompressed if it is gzip by its first bytes.
+
+    Raises:
+        InputError: The file is empty, or its compressed data are damaged.
+        TruncatedFileError: The compressed data end before their end; all before was given.
+        InputNotFoundError, AccessError, StorageError: As ``open_file``.
+    """
+    empty = True
+    with open_file(url) as stream:
+        chunks = iter(lambda: stream.read(CHUNK), b"")
+        first = next(chunks, b"")
+        stored = chain([first], chunks)
+        for piece in _gunzip(stored, url) if first.startswith(_GZIP_MAGIC) else stored:
+            if piece:
+                empty = False
+                yield piece
+    if empty:
+        raise InputError(f"{url}: the file is empty", hint="fetch it again")
+
+
+def _gunzip(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
+    """Decompress gzip, one member after another, never more than ``CHUNK`` bytes at once."""
+    member = zlib.decompressobj(wbits=31)
+    size = 0
+    try:
+        for chunk in chunks:
+            while chunk:
+                if member.eof:
+                    chunk = chunk.lstrip(b"\0")  # padding between members
+                    if not chunk:
+                        break
+                    member = zlib.decompressobj(wbits=31)
+                piece = member.decompress(chunk, CHUNK)
+                chunk = member.unused_data if member.eof else member.unconsumed_tail
+                size += len(piece)
+                yield piece
+        if not member.eof:
+            yield member.flush()  # what the last call had no room for
+    except zlib.error as e:
+        message = f"{url}: damaged gzip data after {size:,} bytes of content: {e}"
+        raise InputError(message, hint="fetch the file again") from e
+    if not member.eof:
+        message = f"{url}: the gzip data end in the middle, after {size:,} bytes of content"
+        raise TruncatedFileError(message, hint="fetch the file again")
+
+
+def verify_checksum(url: str) -> None:
+    """Compare a file with the ``.md5`` file beside it, if there is one.
+
+    Raises:
+        ChecksumError: The content is another one, or the ``.md5`` file holds no checksum of it.
+        InputNotFoundError, AccessError, StorageError: As ``open_file``.
+    """
+    fs, path = file_system(url)
+    name = posixpath.basename(path)
+    with access(url):
+        try:
+            text = fs.cat_file(path + CHECKSUM_SUFFIX).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return
+    if (expected := _expected_md5(text, name)) is None:
+        raise ChecksumError(f"{url}{CHECKSUM_SUFFIX}: holds no MD5 checksum of {name}", hint="fetch it again")
+    digest = hashlib.md5(usedforsecurity=False)
+    with open_file(url) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        message = f"{url}: its MD5 is {digest.hexdigest()}, but {name}{CHECKSUM_SUFFIX} says {expected}"
+        raise ChecksumError(message, hint="fetch the file again")
+
+
+def _expected_md5(text: str, name: str) -> str | None:
+    """The checksum of a file by its name; a single checksum counts whatever name stands beside it."""
+    sums = [(m["name1"] or m["name2"], (m["hex1"] or m["hex2"]).lower()) for m in _MD5_LINE.finditer(text)]
+    if len(sums) == 1:
+        return sums[0][1]
+    return next((digest for other, digest in sums if other and posixpath.basename(other) == name), None)

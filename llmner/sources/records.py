@@ -1,0 +1,91 @@
+"""The records of a byte stream: pieces that are read one by one, so that a broken one harms none of its neighbours.
+
+Invariant: a record knows its number and its first byte in the uncompressed file; one that is too large is never held.
+"""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError
+
+MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
+
+
+class Record(NamedTuple):
+    """The bytes of a record.
+
+    Attributes:
+        number: Its place among the records of the file, from 1.
+        offset: Byte of the uncompressed file at which it begins.
+        data: Its bytes.
+        error: Why the record is not whole; then the bytes are a part of it, or none.
+        unit: What the file calls a record.
+    """
+
+    number: int
+    offset: int
+    data: bytes
+    error: InputError | None = None
+    unit: str = "record"
+
+    def place(self, url: str) -> str:
+        """Say where the record is, for messages."""
+        return f"{url}: {self.unit} {self.number:,} at byte {self.offset:,}"
+
+    def text(self, url: str) -> str:
+        """Decode the record.
+
+        Raises:
+            InputError: It is not whole, or not UTF-8.
+        """
+        if self.error:
+            raise self.error
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError as e:
+            message = f"{self.place(url)}: not UTF-8: {e.reason} at byte {e.start:,} of the {self.unit}"
+            raise MalformedRecordError(message, hint="convert the file to UTF-8") from e
+
+    def too_large(self, url: str, most: int) -> "Record":
+        """Return the record without its bytes and with the error that it is too large."""
+        message = f"{self.place(url)}: it has more than {most:,} bytes"
+        return self._replace(data=b"", error=DocumentTooLargeError(message))
+
+
+def read_lines(chunks: Iterable[bytes], url: str, *, max_line: int = MAX_RECORD) -> Iterator[Record]:
+    """Cut a stream into lines, without their line feeds and without the byte order mark of the first.
+
+    Args:
+        chunks: The uncompressed file, in pieces of any size.
+        url: Where the file is, for messages.
+        max_line: Bytes above which a line is given up.
+    """
+    line = bytearray()  # what has been read of the line that has not ended yet, or of one byte too much
+    size = offset = 0
+    number = 1
+
+    def record() -> Record:
+        found = Record(number, offset, bytes(line), unit="line")
+        if size > max_line:
+            return found.too_large(url, max_line)
+        return found._replace(data=found.data.removeprefix(codecs.BOM_UTF8)) if number == 1 else found
+
+    for chunk in chunks:
+        begin = 0
+        while begin < len(chunk):
+            end = chunk.find(b"\n", begin)
+            piece_end = len(chunk) if end < 0 else end
+            size += piece_end - begin
+            if size <= max_line:
+                line += chunk[begin:piece_end]
+            if end < 0:
+                break
+            yield record()
+            offset += size + 1
+            number += 1
+            size = 0
+            line.clear()
+            begin = end + 1
+    if size:
+        yield record()

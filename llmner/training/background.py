@@ -1,0 +1,110 @@
+"""A training that runs beneath all other work of a machine, for days.
+
+It is detached from the terminal, has the lowest priority, writes a log, ends with a checkpoint on SIGTERM, and pauses
+while tests or benchmarks run, which would take each other's time.
+
+Invariant: one training an output; locks are held on open files, so the system releases those of a dead process.
+"""
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from llmner.models.cache import cache_root
+from llmner.training.trainer import stop_asked
+
+logger = logging.getLogger(__name__)
+
+# glibc keeps freed memory for the next allocation of its size; batches differ in size, and it would keep several times
+# what one of them needs. From this size on, in bytes, it gives memory back at once.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+_POLL = 5.0  # seconds between two looks whether the machine is free again
+
+
+def runs_root() -> Path:
+    """Where such trainings keep log and checkpoints: ``LLMNER_RUNS``, or ``runs`` in the cache folder."""
+    return Path(os.environ.get("LLMNER_RUNS") or cache_root() / "runs")
+
+
+def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int, bool]:
+    """Start a training in the background, unless it runs already.
+
+    Args:
+        command: Arguments of Python; a script that trains.
+        folder: The run's output; made if need be. ``log.txt`` and ``pid`` in it are the run's.
+        processes: How many share the work, each on one core.
+
+    Returns:
+        The process's id, and whether it was started now.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pid = folder / "pid"
+    with pid.open("a+") as lock, (folder / "log.txt").open("a") as log:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            return int(lock.read()), False
+        distributed = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        process = subprocess.Popen(
+            ["nice", "-n", "19", sys.executable, *(distributed if processes > 1 else []), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **_MEMORY, "OMP_NUM_THREADS": str(max(1, cores() // processes))},
+            pass_fds=[lock.fileno()],  # the lock is the training's as long as it lives
+        )
+        lock.truncate(0)
+        lock.write(str(process.pid))
+    return process.pid, True
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Let the trainings of this machine pause; several may ask for it at once."""
+    with _marker() as marker:
+        fcntl.flock(marker, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _marker() -> Iterator[Any]:
+    runs_root().mkdir(parents=True, exist_ok=True)
+    with (runs_root() / "busy").open("a") as marker:
+        yield marker
+
+
+class Pause(TrainerCallback):
+    """Lets a training wait before each step until nobody is busy, or it is asked to stop."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Wait until the machine is free."""
+        if self._free():
+            return
+        logger.info("pausing before step %d", state.global_step + 1)
+        while not self._free() and not stop_asked.wait(_POLL):
+            pass
+        logger.info("going on")
+
+    @staticmethod
+    def _free() -> bool:
+        with _marker() as marker:
+            try:
+                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True

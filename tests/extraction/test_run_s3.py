@@ -1,0 +1,82 @@
+"""Whole jobs with input and output on a real S3 API over HTTP."""
+
+from pathlib import Path
+
+import boto3
+import pytest
+from capital_words import run
+from corpora import documents, mentions, pubmed_xml, text, write_jsonl
+from s3fs import S3FileSystem
+
+from llmner.config import JobConfig
+from llmner.dataset.reading import open_dataset
+from llmner.errors import AccessError, DatasetError
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def job(inputs: str, output: str, **more: object) -> JobConfig:
+    values = {"inputs": [inputs], "output": output, "tag": {"rows_per_call": 8}, "documents_per_file": 10, **more}
+    return JobConfig.model_validate(values)
+
+
+def test_a_job_on_s3_gives_what_it_gives_on_a_disk(bucket: str, corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(30)])
+    (corpus / "b.xml").write_text(pubmed_xml(range(10)))
+    client = boto3.client("s3")
+    for file in corpus.iterdir():
+        client.upload_file(str(file), bucket, f"in/{file.name}")
+    result = run(job(f"s3://{bucket}/in/", f"s3://{bucket}/out"))
+    assert result.manifest.counts["documents"] == 40
+    run(job(str(corpus), str(tmp_path / "out")))
+    there, here = documents(f"s3://{bucket}/out"), documents(str(tmp_path / "out"))
+    for row in (*there, *here):
+        row["source_file"] = row["source_file"].rpartition("/")[2]
+    assert there == here
+    assert mentions(f"s3://{bucket}/out") == mentions(str(tmp_path / "out"))
+    assert run(job(f"s3://{bucket}/in/", f"s3://{bucket}/out")).already_done
+    keys = [o["Key"] for o in client.list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]]
+    names = [f.name for f in result.manifest.files]
+    batch = result.batch.name
+    assert sorted(keys) == sorted(
+        [
+            "out/dataset.json",
+            "out/commits/00000001.json",
+            *(f"out/batches/{batch}/documents/{n}" for n in names),
+            *(f"out/mentions/batch={batch}/{n}" for n in names),
+        ]
+    )
+
+
+def test_leftovers_of_a_killed_run_are_neither_read_nor_kept(bucket: str, corpus: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(10)])
+    output = f"s3://{bucket}/out"
+    folder = f"out/batches/b/documents/{'0' * 22}_{'1' * 32}_000000-0.parquet"
+    boto3.client("s3").put_object(Bucket=bucket, Key=folder, Body=b"half a file")
+    run(job(str(corpus), output, batch="b"))
+    assert len(documents(output)) == 10
+    keys = [o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
+    assert folder not in keys
+
+
+def test_no_such_bucket(bucket: str, corpus: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"])
+    with pytest.raises(AccessError, match="no such bucket"):
+        run(job(str(corpus), "s3://not-there/out"))
+    assert "not-there" not in [b["Name"] for b in boto3.client("s3").list_buckets()["Buckets"]]
+    with pytest.raises(AccessError, match="no such bucket"):
+        run(job("s3://not-there/in/a.jsonl", f"s3://{bucket}/out"))
+    with pytest.raises(DatasetError, match="no data set here"):
+        open_dataset(f"s3://{bucket}/out")
+
+
+def test_no_credentials(bucket: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"])
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    S3FileSystem.clear_instance_cache()
+    with pytest.raises(AccessError, match="redentials"):
+        run(job(str(corpus), f"s3://{bucket}/other"))
+    S3FileSystem.clear_instance_cache()
