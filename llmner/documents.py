@@ -6,18 +6,32 @@ a row: a record that cannot be read is a document with an error, never a gap.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
 from llmner.errors import InputError, LlmnerError
 from llmner.mentions import MENTION_STRUCT, Mention, Span
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 SENTENCE_STRUCT = pa.struct(
-    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("part", pa.int32(), nullable=False),  # index into the document's parts
+    ]
+)
+
+PART_STRUCT = pa.struct(
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("section", pa.string(), nullable=False),
+        pa.field("lang", pa.string(), nullable=False),
+    ]
 )
 
 # What a source yields, one row a document.
@@ -33,6 +47,8 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("title", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("text_sha256", pa.string(), nullable=False),
+        pa.field("parts", pa.list_(PART_STRUCT), nullable=False),
+        pa.field("ids", pa.map_(pa.string(), pa.string()), nullable=False),  # pmid, pmcid, doi... of the same work
         pa.field("status", pa.string(), nullable=False),  # read | rejected; later ok | empty | rejected | failed
         pa.field("error_class", pa.string()),
         pa.field("error_message", pa.string()),
@@ -53,6 +69,25 @@ DOCUMENT_SCHEMA = pa.schema(
     ],
     metadata={"llmner.schema_version": SCHEMA_VERSION},
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a document's text: its title, a section of its abstract, a caption. No sentence goes beyond its ends.
+
+    Attributes:
+        start: First code point.
+        end: One past the last.
+        kind: What it is: ``title``, ``abstract``, ``methods``, ``caption``..., see ``sources.sections``.
+        section: The headings above it, outermost first, `` > `` between them.
+        lang: Its language.
+    """
+
+    start: int
+    end: int
+    kind: str
+    section: str
+    lang: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +118,10 @@ class Document:
         source_file: URL of the file it was read from.
         text: The canonical text. For PubMed: title, one space, abstract.
         title: The part of the text that is the title; empty where there is none.
-        lang: ``en`` or ``zh``.
+        lang: Language of most of the text.
         year: Year of publication, where known.
+        parts: Parts of the text, in order; only white space lies between them. By default the text is one.
+        ids: Identifiers of the work elsewhere, by scheme: ``pmid``, ``pmcid``, ``doi``...
         annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
     """
@@ -97,8 +134,14 @@ class Document:
     title: str = ""
     lang: str = "en"
     year: int | None = None
+    parts: tuple[Part, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
     annotations: Annotations | None = None
     error: LlmnerError | None = None
+
+    def __post_init__(self) -> None:
+        if self.text and not self.parts:
+            object.__setattr__(self, "parts", (Part(0, len(self.text), "text", "", self.lang),))
 
     @property
     def key(self) -> int:
@@ -126,6 +169,8 @@ def documents_table(documents: Sequence[Document]) -> pa.Table:
             "title": d.title,
             "text": d.text,
             "text_sha256": hashlib.sha256(d.text.encode()).hexdigest(),
+            "parts": [asdict(part) for part in d.parts],
+            "ids": list(d.ids.items()),
             "status": "rejected" if d.error else "read",
             "error_class": type(d.error).__name__ if d.error else None,
             "error_message": str(d.error) if d.error else None,

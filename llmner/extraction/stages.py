@@ -16,10 +16,10 @@ from typing import Any, NoReturn, Protocol
 
 import pyarrow as pa
 
-from llmner.documents import DOCUMENT_SCHEMA
-from llmner.errors import LlmnerError, ModelError, TaggingError, WorkerDiedError
+from llmner.documents import DOCUMENT_SCHEMA, Part
+from llmner.errors import LanguageError, LlmnerError, ModelError, TaggingError, WorkerDiedError
 from llmner.mentions import parents
-from llmner.segmentation import segment
+from llmner.segmentation import segment_parts
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
 from llmner.tagset import TagSet
 
@@ -76,11 +76,12 @@ class SegmentStage:
                 row["status"] = "empty"
                 continue
             try:
-                spans = segment(row["text"], row["lang"], max_length=self._max_length)
+                parts = [Part(**part) for part in row["parts"]]
+                found = segment_parts(row["text"], parts, max_length=self._max_length)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
                 fail(row, e, stage="segment")
             else:
-                row["sentences"] = [{"start": start, "end": end} for start, end in spans]
+                row["sentences"] = [{"start": start, "end": end, "part": part} for start, end, part in found]
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
 
@@ -151,8 +152,8 @@ class TagStage:
         requests: list[TaggingRequest] = []
         places: list[tuple[int, int]] = []  # row, sentence
         for r, row in enumerate(rows):
-            for tag_set in self._tag_sets.get(row["lang"], ()):
-                for s, span in enumerate(row["sentences"]):
+            for s, span in enumerate(row["sentences"]):
+                for tag_set in self._tag_sets.get(row["parts"][span["part"]]["lang"], ()):
                     requests.append(TaggingRequest(row["text"][span["start"] : span["end"]], tag_set))
                     places.append((r, s))
         results = self._run_engine(requests, key) if requests else []
@@ -160,6 +161,9 @@ class TagStage:
         for (r, s), request, result in zip(places, requests, results, strict=True):
             found[r].append((s, request, result))
         for row, answers in zip(rows, found, strict=True):
+            if not answers:
+                _reject_language(row)
+                continue
             try:
                 _assemble(row, answers)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
@@ -243,6 +247,14 @@ class _Turns:
             with self._changed:
                 self._inside = 0
                 self._changed.notify_all()
+
+
+def _reject_language(row: Row) -> None:
+    """Write into a document's row that there is no tag set for any language in it."""
+    languages = ", ".join(sorted({row["parts"][s["part"]]["lang"] for s in row["sentences"]}))
+    error = LanguageError(f"document {row['source_id']}: no tag set for language {languages}", hint="see tag_sets")
+    row |= {"status": "rejected", "error_class": type(error).__name__}
+    row |= {"error_message": str(error), "error_stage": "tag"}
 
 
 def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResult]]) -> None:
