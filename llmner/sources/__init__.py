@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from llmner.documents import Document
 from llmner.errors import InputError, LlmnerError
+from llmner.sources.encodings import as_utf8
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.files import SourceFile
 from llmner.sources.format import Content, peek
@@ -35,7 +36,7 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
     """
     try:
         verify_checksum(file.url)
-        head, chunks = peek(read_chunks(file.url))
+        head, chunks = peek(as_utf8(read_chunks(file.url)))
         format = recognised(head, file.name) if file.format == AUTO else format_named(file.format)
         if format is None:
             message = f"{file.url}: neither its content nor its name tells its format"

@@ -5,6 +5,7 @@ their meaning: a whole decimal is a whole number, UTF-8 bytes are text, NaN is m
 untouched.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
@@ -131,9 +132,9 @@ def _value(record: Mapping[str, Any], name: str) -> Any:
         except UnicodeDecodeError:
             return value
     if isinstance(value, float | Decimal):
-        if value != value:  # NaN
+        if not math.isfinite(value):
             return None
-        return int(value) if abs(value) < 2**63 and value == int(value) else value
+        return int(value) if value == int(value) else value
     return value
 
 

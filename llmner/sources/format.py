@@ -4,13 +4,13 @@ Invariant: a format is declared once, in the module that reads it; everything th
 these declarations from ``registry``.
 """
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from llmner.documents import Document
 from llmner.errors import DocumentTooLargeError, InputError
+from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.texts import MAX_TEXT
 
@@ -40,7 +40,7 @@ class Content:
         """The whole content as text, its line ends as they are.
 
         Raises:
-            InputError: It is neither UTF-8 nor UTF-16 with its mark, or too large to be held.
+            InputError: It is neither UTF-8 nor GB18030, or too large to be held.
         """
         data = bytearray()
         for chunk in self.chunks:
@@ -48,11 +48,11 @@ class Content:
             if len(data) > MAX_WHOLE:
                 message = f"{self.url}: more than {MAX_WHOLE:,} bytes, and this format is read as a whole"
                 raise DocumentTooLargeError(message, hint="split the file")
-        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        encoding = encoding_of(data)
         try:
-            return data.decode("utf-16" if wide else "utf-8-sig")
+            return data.decode(encoding).removeprefix("\ufeff")
         except UnicodeDecodeError as e:
-            message = f"{self.url}: not UTF-8: {e.reason} at byte {e.start:,}"
+            message = f"{self.url}: neither UTF-8 nor GB18030: {e.reason} at byte {e.start:,}"
             raise InputError(message, hint="convert the file to UTF-8") from e
 
 
