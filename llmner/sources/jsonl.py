@@ -56,7 +56,7 @@ FORMAT = Format(
     suffixes=(".jsonl", ".ndjson", ".json"),
     read=lambda content: read_jsonl(content.chunks, content.url, content.fields, max_text=content.max_text),
     recognises=by_name_only,
-    keeps="the fields id, text, title, lang, year and version, under the names that the field map gives",
+    keeps="the fields id, text, title, lang, year, version, pmid, pmcid and doi; the field map tells other names",
     drops="all other fields",
     example='{"id": "1", "title": "A title", "text": "A text."}',
 )

@@ -4,7 +4,21 @@ import codecs
 from collections.abc import Sequence
 
 from llmner.errors import ConfigError
-from llmner.sources import bio, bioc, brat, citations, cmeee, jats, jsonl, parquet, plain, pubmed, pubtator
+from llmner.sources import (
+    bio,
+    bioc,
+    brat,
+    citations,
+    cmeee,
+    jats,
+    jsonl,
+    parquet,
+    plain,
+    pubmed,
+    pubtator,
+    tables,
+    trials,
+)
 from llmner.sources.format import Format, by_name_only
 
 # The first that recognises a content reads it.
@@ -13,12 +27,14 @@ FORMATS: tuple[Format, ...] = (
     pubmed.FORMAT,
     jats.FORMAT,
     bioc.FORMAT,
+    trials.FORMAT,
     *citations.FORMATS,
     pubtator.FORMAT,
     cmeee.FORMAT,
     brat.FORMAT,
     bio.FORMAT,
     jsonl.FORMAT,
+    tables.FORMAT,
     plain.FORMAT,
 )
 AUTO = "auto"  # what stands for the name of a format that is to be found out
