@@ -167,3 +167,27 @@ def convert(
     with errors_shown():
         code = run_convert(inputs, format, output, types, Console(stderr=True))
     raise typer.Exit(code)
+
+
+@app.command()
+def sources() -> None:
+    """List the formats that can be read, how each is recognised and what of it is kept."""
+    from llmner.commands.sources import show_formats
+
+    show_formats(Console())
+
+
+@app.command()
+def show(
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders or patterns; paths or URLs.")],
+    format: Annotated[str, typer.Option(help="Name of a format; auto looks at each file.")] = "auto",
+    field: Annotated[list[str] | None, typer.Option(help="Our field and theirs, text=body; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(help="Only so many documents.", min=1)] = 10,
+) -> None:
+    """Show documents as an extraction will see them: parts, languages and sentences."""
+    from llmner.commands.show import show_documents
+
+    with errors_shown():
+        fields = dict(pair.split("=", 1) if "=" in pair else (pair, pair) for pair in field or ())
+        code = show_documents(inputs, format, fields, limit, Console())
+    raise typer.Exit(code)

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from llmner.documents import Document
 from llmner.errors import InputError
 from llmner.sources.annotated import Draft
+from llmner.sources.encodings import as_utf8
 from llmner.sources.format import Content, Format, by_name_only
 from llmner.sources.opening import read_chunks
 from llmner.sources.texts import MAX_TEXT, Piece, compose
@@ -55,7 +56,7 @@ def _read(content: Content) -> Iterator[Document]:
     if not content.url.endswith(".ann"):
         raise InputError(f"{content.url}: not an .ann file", hint="give .ann files, each with its .txt beside it")
     beside = content.url.removesuffix(".ann") + ".txt"
-    yield read_brat(content.text(), content.url, Content(beside, read_chunks(beside)).text())
+    yield read_brat(content.text(), content.url, Content(beside, as_utf8(read_chunks(beside))).text())
 
 
 FORMAT = Format(

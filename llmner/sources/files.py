@@ -109,7 +109,8 @@ def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, A
     named = [e for e in files if _is_called_so(e["name"], format)]
     if not named and format != AUTO:
         named = files
-    others += [e for e in files if e not in named]
+    if format == AUTO:
+        others += [e for e in files if e not in named]
     if others:
         shown = ", ".join(posixpath.basename(e["name"]) for e in others[:_SHOWN])
         logger.warning("%s: %d files passed over: %s", url, len(others), shown + (", ..." * (len(others) > _SHOWN)))

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
+from llmner.sources.encodings import UTF8, encoding_of
 from llmner.sources.fields import FieldMap, RecordReader
-from llmner.sources.format import Format, by_name_only
+from llmner.sources.format import Format, by_name_only, peek
 from llmner.sources.json_records import json_records, parse_json
 from llmner.sources.records import MAX_RECORD
 from llmner.sources.texts import MAX_TEXT
@@ -36,7 +37,13 @@ def read_jsonl(
 
     Yields:
         Documents in order. A record that cannot be read is a document with an error.
+
+    Raises:
+        InputError: The whole file is in another encoding than UTF-8.
     """
+    head, chunks = peek(chunks)
+    if _is_foreign(head):
+        raise InputError(f"{source_file}: not UTF-8, line after line", hint="convert the file to UTF-8")
     reader = RecordReader(SOURCE, source_file, fields, max_text)
     for record in json_records(chunks, source_file, max_record=max_record):
         try:
@@ -48,6 +55,14 @@ def read_jsonl(
             yield reader.rejected(record.number, e)
         else:
             yield reader.read(record.number, record.place(source_file), value)
+
+
+def _is_foreign(head: bytes) -> bool:
+    """Whether a file is in another encoding, and not only a line of it broken: of its lines most are not UTF-8."""
+    lines = head.split(b"\n")
+    lines = [line for line in (lines[:-1] or lines) if line.strip()]
+    foreign = sum(encoding_of(line) != UTF8 for line in lines)
+    return foreign > len(lines) / 2
 
 
 FORMAT = Format(

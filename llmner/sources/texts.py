@@ -3,7 +3,6 @@
 Invariant: the text of a part is what its source gives, untouched; the first title is the beginning of the text.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -67,13 +66,11 @@ def compose(
         message = f"{place}: the text has {len(text):,} characters, more than {max_text:,}"
         raise DocumentTooLargeError(message, hint="split it into several documents")
     parts: list[Part] = []
-    length: Counter[str] = Counter()
     start = 0
     for piece in pieces:
         lang = language_of(piece.text, piece.tag)
         parts.append(Part(start, start + len(piece.text), piece.kind, piece.section, lang))
-        length[lang] += len(piece.text)
         start += len(piece.text) + len(separator)
     title = next((piece.text for piece in pieces[:1] if piece.kind == "title"), "")
-    lang = max(length, key=length.__getitem__, default="en")
+    lang = language_of(text, pieces[0].tag if pieces else None)
     return Document(source, source_id, source_file, text, version, title, lang, year, parts=tuple(parts), ids=dict(ids))
