@@ -8,17 +8,18 @@ GB18030 = "gb18030"
 
 
 def encoding_of(head: bytes | bytearray) -> str:
-    """Tell UTF-8 from GB18030 (with GBK and GB2312 in it) by the first bytes of a text.
+    """Tell UTF-8 from GB18030 (with GBK and GB2312 in it) by what most lines of a text are.
 
     Args:
-        head: The first bytes; the last character need not be whole.
+        head: Its first bytes; the last character need not be whole.
     """
-    return UTF8 if _is_utf8(head) else GB18030
+    lines = [line for line in bytes(head).split(b"\n") if not line.isascii()]
+    return UTF8 if 2 * sum(map(_is_utf8, lines)) >= len(lines) else GB18030
 
 
-def _is_utf8(head: bytes | bytearray) -> bool:
+def _is_utf8(line: bytes) -> bool:
     try:
-        codecs.getincrementaldecoder(UTF8)().decode(head)
+        codecs.getincrementaldecoder(UTF8)().decode(line)
     except UnicodeDecodeError:
         return False
     return True

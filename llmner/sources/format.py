@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from llmner.documents import Document
-from llmner.errors import DocumentTooLargeError, InputError
+from llmner.errors import DocumentTooLargeError, InputError, LlmnerError
 from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.texts import MAX_TEXT
@@ -100,11 +100,24 @@ def by_name_only(head: bytes) -> bool:
 
 
 def peek(chunks: Iterable[bytes], size: int = HEAD) -> tuple[bytes, Iterator[bytes]]:
-    """Read the first bytes of a content, at least so many if there are as many; then the whole content again."""
+    """Read the first bytes of a content.
+
+    Returns:
+        At least so many bytes if there are as many, then the whole content again. If it breaks off in them, that error
+        comes when all before was given again.
+    """
     chunks = iter(chunks)
     first: list[bytes] = []
     missing = size
-    while missing > 0 and (chunk := next(chunks, None)) is not None:
-        first.append(chunk)
-        missing -= len(chunk)
+    try:
+        while missing > 0 and (chunk := next(chunks, None)) is not None:
+            first.append(chunk)
+            missing -= len(chunk)
+    except LlmnerError as e:
+        chunks = _failing(e)
     return b"".join(first)[:size], chain(first, chunks)
+
+
+def _failing(error: LlmnerError) -> Iterator[bytes]:
+    yield from ()
+    raise error

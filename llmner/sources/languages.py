@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 
 CHINESE_SHARE = 0.2  # of all letters; one ideograph says as much as several Latin letters
-_KANA_SHARE = 0.05  # of all letters; a Japanese text has far more, a Chinese one names a product at most
+_KANA_SHARE = 0.15  # of all letters; a Chinese text names a product at most
 _SCRIPT_SHARE = 0.5  # of all letters
 _SAMPLE = 20_000  # code points that are looked at
 
