@@ -13,10 +13,10 @@ from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from llmner.documents import Document, Row, document_row
-from llmner.errors import LlmnerError, TaggingError
+from llmner.documents import Document, Part, Row, document_row
+from llmner.errors import LanguageError, LlmnerError, TaggingError
 from llmner.mentions import Mention, parents
-from llmner.segmentation import segment
+from llmner.segmentation import segment_parts
 from llmner.selection.competition import Rules
 from llmner.selection.selector import SelectionRequest, Selector
 from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
@@ -107,11 +107,12 @@ class Segmenter:
                 row["status"] = "empty"
                 continue
             try:
-                spans = segment(row["text"], row["lang"], max_length=self._max_length)
+                parts = [Part(**part) for part in row["parts"]]
+                found = segment_parts(row["text"], parts, max_length=self._max_length)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
                 fail(row, e, stage=self.name)
             else:
-                row["sentences"] = [{"start": start, "end": end} for start, end in spans]
+                row["sentences"] = [{"start": start, "end": end, "part": part} for start, end, part in found]
 
 
 class Tagger:
@@ -139,8 +140,8 @@ class Tagger:
         requests: list[TaggingRequest] = []
         places: list[tuple[int, int]] = []  # row, sentence
         for r, row in enumerate(rows):
-            for tag_set in self._tag_sets.get(row["lang"], ()):
-                for s, span in enumerate(row["sentences"]):
+            for s, span in enumerate(row["sentences"]):
+                for tag_set in self._tag_sets.get(row["parts"][span["part"]]["lang"], ()):
                     requests.append(TaggingRequest(row["text"][span["start"] : span["end"]], tag_set))
                     places.append((r, s))
         results = _answers(self._generator.tag, requests)
@@ -148,6 +149,9 @@ class Tagger:
         for (r, s), request, result in zip(places, requests, results, strict=True):
             found[r].append((s, request, result))
         for row, answers in zip(rows, found, strict=True):
+            if not answers:
+                _reject_language(row)
+                continue
             try:
                 _assemble(row, answers)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone
@@ -222,6 +226,14 @@ def fail(row: Row, error: Exception, *, stage: str) -> None:
         logger.error("document %s failed at %s", row["source_id"], stage, exc_info=error)
     row |= {"status": "failed", "mentions": [], "error_class": type(error).__name__}
     row |= {"error_message": str(error), "error_stage": stage}
+
+
+def _reject_language(row: Row) -> None:
+    """Write into a document's row that there is no tag set for any language in it."""
+    languages = ", ".join(sorted({row["parts"][s["part"]]["lang"] for s in row["sentences"]}))
+    error = LanguageError(f"document {row['source_id']}: no tag set for language {languages}", hint="see tag_sets")
+    row |= {"status": "rejected", "error_class": type(error).__name__}
+    row |= {"error_message": str(error), "error_stage": "tag"}
 
 
 def _answers(ask: Callable[[Sequence[Request]], list[Result]], requests: Sequence[Request]) -> list[Result]:

@@ -184,6 +184,30 @@ def convert(
 
 
 @app.command()
+def sources() -> None:
+    """List the formats that can be read, how each is recognised and what of it is kept."""
+    from llmner.commands.sources import show_formats
+
+    show_formats(Console())
+
+
+@app.command()
+def show(
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders or patterns; paths or URLs.")],
+    format: Annotated[str, typer.Option(help="Name of a format; auto looks at each file.")] = "auto",
+    field: Annotated[list[str] | None, typer.Option(help="Our field and theirs, text=body; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(help="Only so many documents.", min=1)] = 10,
+) -> None:
+    """Show documents as an extraction will see them: parts, languages and sentences."""
+    from llmner.commands.show import show_documents
+
+    with errors_shown():
+        fields = {ours: theirs or ours for ours, _, theirs in (pair.partition("=") for pair in field or ())}
+        code = show_documents(inputs, format, fields, limit, Console())
+    raise typer.Exit(code)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the card of this model; by default list all.")] = None,
 ) -> None:

@@ -16,7 +16,7 @@ from llmner.annotations import AnnotatedSentence
 from llmner.documents import Annotations, Document
 from llmner.errors import ConfigError, InputError, LlmnerError
 from llmner.mentions import Mention, Span, trimmed
-from llmner.segmentation import segment
+from llmner.segmentation import segment_parts
 from llmner.sources import read_file
 from llmner.sources.files import find_files
 from llmner.sources.registry import FORMATS, format_named
@@ -138,7 +138,8 @@ def sentences_of(document: Document) -> list[AnnotatedSentence]:
     """
     text, annotations = document.text, document.annotations or Annotations(())
     mentions = sorted({Mention(*trimmed(text, m.start, m.end), m.type) for m in annotations.mentions})
-    spans = _merged(annotations.sentences or segment(text, document.lang), mentions)
+    found = [(start, end) for start, end, _ in segment_parts(text, document.parts)]
+    spans = _merged(annotations.sentences or found, mentions)
     starts = [start for start, _ in spans]
     inside: list[list[Mention]] = [[] for _ in spans]
     for m in mentions:

@@ -6,8 +6,8 @@ a row: a record that cannot be read is a document with an error, never a gap.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +18,16 @@ from llmner.mentions import Mention, Span
 FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
 Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
+
+PART_STRUCT = pa.struct(
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("section", pa.string(), nullable=False),
+        pa.field("lang", pa.string(), nullable=False),
+    ]
+)
 
 # What a source yields, one row a document.
 SOURCE_SCHEMA = pa.schema(
@@ -32,12 +42,33 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("title", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("text_sha256", pa.string(), nullable=False),
+        pa.field("parts", pa.list_(PART_STRUCT), nullable=False),
+        pa.field("ids", pa.map_(pa.string(), pa.string()), nullable=False),  # pmid, pmcid, doi... of the same work
         pa.field("status", pa.string(), nullable=False),  # read | rejected; later ok | empty | rejected | failed
         pa.field("error_class", pa.string()),
         pa.field("error_message", pa.string()),
         pa.field("error_stage", pa.string()),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a document's text: its title, a section of its abstract, a caption. No sentence goes beyond its ends.
+
+    Attributes:
+        start: First code point.
+        end: One past the last.
+        kind: What it is: ``title``, ``abstract``, ``methods``, ``caption``..., see ``sources.sections``.
+        section: The headings above it, outermost first, `` > `` between them.
+        lang: Its language.
+    """
+
+    start: int
+    end: int
+    kind: str
+    section: str
+    lang: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +99,10 @@ class Document:
         source_file: URL of the file it was read from.
         text: The canonical text. For PubMed: title, one space, abstract.
         title: The part of the text that is the title; empty where there is none.
-        lang: ``en`` or ``zh``.
+        lang: Language of most of the text.
         year: Year of publication, where known.
+        parts: Parts of the text, in order; only white space lies between them. By default the text is one.
+        ids: Identifiers of the work elsewhere, by scheme: ``pmid``, ``pmcid``, ``doi``...
         annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
     """
@@ -82,8 +115,14 @@ class Document:
     title: str = ""
     lang: str = "en"
     year: int | None = None
+    parts: tuple[Part, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
     annotations: Annotations | None = None
     error: LlmnerError | None = None
+
+    def __post_init__(self) -> None:
+        if self.text and not self.parts:
+            object.__setattr__(self, "parts", (Part(0, len(self.text), "text", "", self.lang),))
 
     @property
     def key(self) -> int:
@@ -111,6 +150,8 @@ def document_row(document: Document) -> Row:
         "title": document.title,
         "text": document.text,
         "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
+        "parts": [asdict(part) for part in document.parts],
+        "ids": list(document.ids.items()),
         "status": "rejected" if error else "read",
         "error_class": type(error).__name__ if error else None,
         "error_message": str(error) if error else None,

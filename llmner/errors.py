@@ -65,6 +65,10 @@ class DocumentTooLargeError(InputError):
     """A document above the size limit."""
 
 
+class LanguageError(InputError):
+    """A document in languages that no tag set of the job is for."""
+
+
 class ModelError(LlmnerError):
     """A model, adapter or tokenizer that cannot be loaded or used."""
 

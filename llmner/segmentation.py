@@ -10,23 +10,25 @@ their ends; together they cover every other code point of the text.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import accumulate, pairwise
 
 from sentencex import get_sentence_boundaries
 
-from llmner.mentions import trimmed
+from llmner.documents import Part
+from llmner.mentions import Span, trimmed
 from llmner.units import split_units
 
 # What shapes the sentences, for a data set's fingerprint: count up when a rule changes.
-VERSION = f"1+sentencex-{version('sentencex')}"
+VERSION = f"2+sentencex-{version('sentencex')}"
 
 _WINDOW = 24  # code points that a rule sees to either side of a place
 _MAX_BRACKETED = 250  # a longer stretch between brackets is a lost bracket, not a remark
 
 _BRACKETS = {")": "(", "]": "[", "}": "{", "）": "（", "］": "［", "】": "【"}
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_SMALL = "a-zà-öø-ÿα-ω"
 _CLOSING = "\"'”’»)\\]}）］】」』》〉"
 
 # sentencex never ends a sentence between quotes, brackets or < and >, however far apart, and takes all from a 5' to
@@ -76,6 +78,8 @@ _CLOSERS = re.compile(rf"[{_CLOSING}]+\s*")
 _BRACKETS_OR_LINE_END = re.compile(r"[()\[\]{}（）［］【】]|[\r\n]+")
 _PAUSE = re.compile(r"[；，、：]|[;,:](?=\s)")
 _BLANK = re.compile(r"\s+")
+# A line end that is no more than a blank: what follows is not the next item of a list either.
+_WRAP = re.compile(rf"(?<=[{_SMALL},;\d)/-])[ \t]*(?:\r\n|\n|\r)[ \t]*(?=\(?[{_SMALL}])(?!(?:[a-z]|[ivx]+)[.)]\s|o\s)")
 
 # A place is judged by what stands to its left (a pattern that ends there) and to its right.
 _Rule = tuple[re.Pattern[str], re.Pattern[str]]
@@ -110,15 +114,34 @@ _MISSED_ENDS = _rules(
 )
 
 
-def segment(text: str, lang: str, *, max_length: int = 400) -> list[tuple[int, int]]:
+def segment_parts(text: str, parts: Sequence[Part], *, max_length: int = 400) -> list[tuple[int, int, int]]:
+    """Find the sentences of a document. None goes beyond the part that it is in.
+
+    Args:
+        text: The document's text.
+        parts: Its parts, in order.
+        max_length: See ``segment``.
+
+    Returns:
+        Start, end and number of the part of each sentence, in order.
+    """
+    return [
+        (part.start + start, part.start + end, number)
+        for number, part in enumerate(parts)
+        for start, end in segment(text[part.start : part.end], part.lang, max_length=max_length)
+    ]
+
+
+def segment(text: str, lang: str, *, max_length: int = 400) -> list[Span]:
     """Find the sentences of a text.
 
-    A line end always ends a sentence. A sentence longer than ``max_length`` is cut: after punctuation if it can be,
-    at white space if not, then between units, and only at last inside a run of letters or digits.
+    A line end always ends a sentence, but for one in running text that was wrapped: between two words in small
+    letters. A sentence longer than ``max_length`` is cut: after punctuation if it can be, at white space if not, then
+    between units, and only at last inside a run of letters or digits.
 
     Args:
         text: Any text.
-        lang: Language of the text, ``en`` or ``zh``.
+        lang: Language of the text, an ISO 639-1 code.
         max_length: Code points of the longest span, at least 2.
 
     Returns:
@@ -126,6 +149,7 @@ def segment(text: str, lang: str, *, max_length: int = 400) -> list[tuple[int, i
     """
     if max_length < 2:
         raise ValueError(f"max_length must be at least 2, got {max_length}")
+    text = _WRAP.sub(lambda wrap: " " * len(wrap[0]), text)
     return [piece for span in _sentences(text, lang) for piece in _pieces(text, *span, max_length)]
 
 

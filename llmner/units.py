@@ -1,7 +1,8 @@
 """Boundary-safe units: the smallest pieces of a sentence between which a tag may stand, and their tokens.
 
 A unit is one CJK character, one run of letters (with their combining marks), one run of digits, or one other
-character; a single leading space belongs to its unit. Each unit is tokenised alone, so that a tag placed
+character; a single leading space belongs to its unit, and so do invisible format characters, which the model is not
+shown. Each unit is tokenised alone, so that a tag placed
 between two units never changes the tokens around it: the tagged text without its tags has exactly the
 source's tokens.
 
@@ -18,25 +19,34 @@ from dataclasses import dataclass
 # in which a mention may begin or end at any character.
 _CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _MARK = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+# Category Cf: soft hyphens, zero-width characters, directions. They stand in words, where nobody sees them.
+_FORMAT = (
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001-\U000e007f"
+)
+_WITH = rf"[{_MARK}{_FORMAT}]*"  # what belongs to the character before it
+_LETTER = rf"[^\W\d_{_CJK}]"
 _UNIT = re.compile(
-    rf"\x20?(?:[{_CJK}][{_MARK}]*|[^\W\d_{_CJK}](?:[^\W\d_{_CJK}]|[{_MARK}])*|\d+|[^\x20][{_MARK}]*)|\x20",
+    rf"\x20?[{_FORMAT}]*(?:[{_CJK}]{_WITH}|{_LETTER}(?:{_LETTER}|[{_MARK}{_FORMAT}])*|\d[\d{_FORMAT}]*|[^\x20{_FORMAT}]{_WITH})"
+    rf"|\x20|[{_FORMAT}]+",
     re.DOTALL,
 )
-_BRACKETS = {"[": "\u27e6", "]": "\u27e7"}
+_INVISIBLE = re.compile(f"[{_FORMAT}]+")
+_WIDE = {chr(c): chr(c - 0xFEE0) for first, last in ("０９", "ＡＺ", "ａｚ") for c in range(ord(first), ord(last) + 1)}
+_SHOWN = {"[": "\u27e6", "]": "\u27e7", **_WIDE}
 
 
 def shown(text: str) -> str:
     """The text as the model sees it: one character for one, so that offsets hold.
 
     Literal brackets become U+27E6 and U+27E7, because brackets are tags; line ends and control characters
-    become a space, because a line is a type.
+    become a space, because a line is a type; full-width letters and digits become those of ASCII.
     """
     return "".join(_shown_character(c) for c in text)
 
 
 def _shown_character(c: str) -> str:
-    if c in _BRACKETS:
-        return _BRACKETS[c]
+    if c in _SHOWN:
+        return _SHOWN[c]
     # Cc: control characters with tab and newlines; Zl, Zp: line and paragraph separators; Cs: lone surrogates
     return " " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c
 
@@ -85,7 +95,7 @@ class UnitTokeniser:
         """Token ids of one unit."""
         ids = self._remembered.get(unit)
         if ids is None:
-            ids = tuple(self._encode(unit))
+            ids = tuple(self._encode(_INVISIBLE.sub("", unit) or unit))
             if len(self._remembered) < self._max_remembered:
                 self._remembered[unit] = ids
         return ids

@@ -61,8 +61,10 @@ class Document:
             "title": self.title,
             "text": text,
             "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "parts": [{"start": 0, "end": len(text), "kind": "text", "section": "", "lang": self.lang}],
+            "ids": [],
             "status": self.status,
-            "sentences": [{"start": a, "end": b} for a, b in sentences],
+            "sentences": [{"start": a, "end": b, "part": 0} for a, b in sentences],
             "mentions": [
                 {
                     "start": start,

@@ -1,6 +1,5 @@
 """The sample documents are whole, varied and of the promised size."""
 
-import json
 import re
 from itertools import combinations
 from pathlib import Path
@@ -10,6 +9,8 @@ from lxml import etree
 
 from llmner.linking.lexicon import write_lexicon
 from llmner.linking.readers import READERS
+from llmner.sources import read_file
+from llmner.sources.files import find_files
 
 SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "samples"
 
@@ -28,8 +29,13 @@ def articles() -> list[etree._Element]:
 
 
 @pytest.fixture(scope="module")
-def chinese() -> list[dict]:
-    return [json.loads(line) for line in (SAMPLES / "cnki_sample.jsonl").read_text(encoding="utf-8").splitlines()]
+def chinese() -> list[dict[str, str]]:
+    """The records of the export by the tags of their fields."""
+    content = (SAMPLES / "cnki_sample.net").read_bytes().decode("utf-8-sig")
+    assert content.count("\n") == content.count("\r\n")
+    return [
+        dict(re.findall(r"(?m)^\{(.+?)\}: (.*)\r$", record)) for record in content.split("\r\n\r\n") if record.strip()
+    ]
 
 
 def abstract(article: etree._Element) -> str:
@@ -71,16 +77,27 @@ def test_pubmed_sample_shows_every_kind_of_character(articles: list[etree._Eleme
     assert any(flat(article.find(".//ArticleTitle")).startswith("[") for article in articles)
 
 
-def test_chinese_records_are_complete(chinese: list[dict]) -> None:
-    assert len(chinese) == len({record["id"] for record in chinese}) == 20
+def test_chinese_records_are_complete(chinese: list[dict[str, str]]) -> None:
+    assert len(chinese) == len({record["Title"] for record in chinese}) == 20
     for record in chinese:
-        assert set(record) == {"id", "title", "text", "year", "lang"}
-        assert record["lang"] == "zh"
-        assert 120 <= len(record["text"]) <= 260
-        assert record["title"]
-    text = "\n".join(record["text"] for record in chinese)
+        assert 120 <= len(record["Abstract"]) <= 260
+        assert record["Year"].isdecimal()
+    assert sum("Translated Title" in record for record in chinese) == 2
+    assert sum("Translated Abstract" in record for record in chinese) == 1
+    text = "\n".join(record["Abstract"] for record in chinese)
     for what in (r"\[13C\]", "HbA1c", "PCR", "CT", "，", "。", "“", "（"):
         assert re.search(what, text), what
+
+
+def test_the_export_is_read_as_it_is_written(chinese: list[dict[str, str]]) -> None:
+    (file,) = find_files([str(SAMPLES / "cnki_sample.net")])
+    documents = list(read_file(file))
+    assert [d.source for d in documents] == ["noteexpress"] * 20
+    assert [(d.title, d.year, d.lang) for d in documents] == [(r["Title"], int(r["Year"]), "zh") for r in chinese]
+    for document, record in zip(documents, chinese, strict=True):
+        parts = {(p.kind, p.lang): document.text[p.start : p.end] for p in document.parts}
+        assert parts["abstract", "zh"] == record["Abstract"]
+        assert parts.get(("title", "en")) == record.get("Translated Title")
 
 
 def shared(texts: list[list[str]], size: int) -> list[str]:
@@ -89,15 +106,15 @@ def shared(texts: list[list[str]], size: int) -> list[str]:
     return [" ".join(run) for one, other in combinations(runs, 2) for run in one & other]
 
 
-def test_no_two_abstracts_share_a_phrase(articles: list[etree._Element], chinese: list[dict]) -> None:
+def test_no_two_abstracts_share_a_phrase(articles: list[etree._Element], chinese: list[dict[str, str]]) -> None:
     english = [re.findall(r"\w+", abstract(article).lower()) for article in articles]
     assert shared(english, 7) == []
-    assert shared([list(record["text"]) for record in chinese], 14) == []
+    assert shared([list(record["Abstract"]) for record in chinese], 14) == []
 
 
 def test_the_lexicon_names_things_of_both_languages(tmp_path: Path) -> None:
     counts = write_lexicon(READERS["tsv"]([str(SAMPLES / "lexicon.tsv")]), str(tmp_path / "lexicon.parquet"))
     assert set(counts) == {"chemical", "disease"}
-    text = " ".join((SAMPLES / name).read_text(encoding="utf-8") for name in ("pubmed_sample.xml", "cnki_sample.jsonl"))
+    text = " ".join(p.read_text(encoding="utf-8") for p in SAMPLES.iterdir() if p.name != "lexicon.tsv")
     names = [name.name for name in READERS["tsv"]([str(SAMPLES / "lexicon.tsv")])]
     assert sum(name in text for name in names) > 0.7 * len(names)

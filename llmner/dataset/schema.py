@@ -13,7 +13,11 @@ STATUSES = ("ok", "empty", "rejected", "failed")
 RECORD_BITS = 32  # record = input number << RECORD_BITS | number of the record in the input
 
 SENTENCE_STRUCT = pa.struct(
-    [pa.field("start", pa.int32(), nullable=False), pa.field("end", pa.int32(), nullable=False)]
+    [
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("end", pa.int32(), nullable=False),
+        pa.field("part", pa.int32(), nullable=False),  # index into the document's parts
+    ]
 )
 
 MENTION_STRUCT = pa.struct(

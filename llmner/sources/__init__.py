@@ -5,16 +5,22 @@ rejected; nothing that is wrong with the input raises. Only storage that failed 
 next time.
 """
 
+import logging
 from collections.abc import Iterator
 
 from llmner.documents import FILE_SOURCE, Document
 from llmner.errors import InputError, LlmnerError
+from llmner.sources.archives import members
+from llmner.sources.compression import decompressed
+from llmner.sources.encodings import as_utf8
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.files import SourceFile
 from llmner.sources.format import Content, peek
 from llmner.sources.opening import read_chunks, verify_checksum
-from llmner.sources.registry import AUTO, format_named, recognised
+from llmner.sources.registry import AUTO, called, format_named, recognised
 from llmner.sources.texts import MAX_TEXT
+
+logger = logging.getLogger(__name__)
 
 
 def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
@@ -34,12 +40,47 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
     try:
         verify_checksum(file.url)
         head, chunks = peek(read_chunks(file.url))
-        format = recognised(head, file.name) if file.format == AUTO else format_named(file.format)
-        if format is None:
-            message = f"{file.url}: neither its content nor its name tells its format"
-            raise InputError(message, hint="give it by --format")
-        yield from format.read(Content(file.url, chunks, fields, max_text))
+        archive = members(file.url, head, chunks)
+        if archive is None:
+            yield from _read(file.url, chunks, file.format, fields, max_text)
+        else:
+            yield from _read_members(archive, file, fields, max_text)
     except LlmnerError as e:
-        if e.retryable:
-            raise
-        yield Document(FILE_SOURCE, file.url, file.url, "", error=e)
+        yield _broken(file.url, e)
+
+
+def _read_members(
+    archive: Iterator[tuple[str, Iterator[bytes]]], file: SourceFile, fields: FieldMap, max_text: int
+) -> Iterator[Document]:
+    """Read the files of an archive; those that are called as files of no format are passed over and reported."""
+    others = 0
+    for name, chunks in archive:
+        url = f"{file.url}/{name}"
+        if name.rpartition("/")[2].startswith((".", "_")) or not (file.format != AUTO or called(name)):
+            others += 1
+            continue
+        try:
+            yield from _read(url, decompressed(chunks, url), file.format, fields, max_text)
+        except LlmnerError as e:
+            yield _broken(url, e)
+    if others:
+        logger.warning("%s: %d files in it passed over, whose names tell no format", file.url, others)
+
+
+def _read(url: str, chunks: Iterator[bytes], format: str, fields: FieldMap, max_text: int) -> Iterator[Document]:
+    head, chunks = peek(as_utf8(chunks))
+    found = recognised(head, url) if format == AUTO else format_named(format)
+    if found is None:
+        raise InputError(f"{url}: neither its content nor its name tells its format", hint="give it by --format")
+    yield from found.read(Content(url, chunks, fields, max_text))
+
+
+def _broken(url: str, error: LlmnerError) -> Document:
+    """The document that stands for a file, or for the rest of one.
+
+    Raises:
+        StorageError: Storage that failed in passing is no fault of the file.
+    """
+    if error.retryable:
+        raise error
+    return Document(FILE_SOURCE, url, url, "", error=error)

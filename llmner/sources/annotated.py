@@ -4,6 +4,7 @@ Invariant: a span whose text is not the text that the format gives for the menti
 out and reported, and the document stays.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,33 +12,32 @@ from itertools import pairwise
 from llmner.documents import Annotations, Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.mentions import Mention, Span
-from llmner.sources.texts import language_of
 
 _SHOWN = 60  # code points of a text in a message
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+_GREEK = {c: unicodedata.name(c).rpartition(" ")[2].lower() for c in "αβγδεζηθικλμνξοπρστυφχψω"}
+_GREEK_NAMES = str.maketrans(_GREEK)  # beta-catenin
+_GREEK_LETTERS = str.maketrans({c: name[0] for c, name in _GREEK.items()})  # TNF-a
 
 
 class Draft:
     """A document whose mentions are being read.
 
     Args:
-        source: Name of the format.
-        file: Where the file is.
-        id: Identifier of the document in its corpus.
-        text: Its text.
-        title: The part of the text that is the title.
+        document: The document without annotations.
 
     Raises:
-        MalformedRecordError: The text holds half a surrogate pair.
+        MalformedRecordError: Its text holds half a surrogate pair.
     """
 
-    def __init__(self, source: str, file: str, id: str, text: str, *, title: str = "") -> None:
-        self._document = Document(source, id, file, text, title=title, lang=language_of(text))
+    def __init__(self, document: Document) -> None:
+        self._document = document
         self._mentions: set[Mention] = set()
         self._problems: list[InputError] = []
         self._discontinuous = 0
-        self._place = f"{file}: document {id}"
+        self._place = f"{document.source_file}: document {document.source_id}"
         try:
-            text.encode()
+            document.text.encode()
         except UnicodeEncodeError as e:
             raise MalformedRecordError(f"{self._place}: half a character at {e.start:,}") from e
 
@@ -47,7 +47,7 @@ class Draft:
         Args:
             fragments: Its spans. Several are one when only white space lies between.
             type: Its type.
-            given: Its text; that of several spans is joined by blanks.
+            given: Its text; white space, width, kinds of dashes and Greek letters may be written in another way.
         """
         text, fragments = self._document.text, sorted(fragments)
         shown = f"{type} {given[:_SHOWN]!r} at {', '.join(f'[{start}, {end})' for start, end in fragments)}"
@@ -58,8 +58,7 @@ class Draft:
         else:
             start, end = fragments[0][0], fragments[-1][1]
             there = text[start:end]
-            joined = " ".join(text[a:b] for a, b in fragments)
-            if there.strip() and given in (there, joined):
+            if there.strip() and _repeats(given, there):
                 self._mentions.add(Mention(start, end, type))
             else:
                 self.report(f"{shown}: the text there is {there[:_SHOWN]!r}")
@@ -73,6 +72,14 @@ class Draft:
         mentions = tuple(sorted(self._mentions))
         annotations = Annotations(mentions, tuple(sentences), tuple(self._problems), self._discontinuous)
         return replace(self._document, annotations=annotations)
+
+
+def _repeats(given: str, there: str) -> bool:
+    """Whether a corpus gives a text as the one that stands there, but for what tools change when they repeat it."""
+    if given == there:
+        return True
+    theirs, ours = (" ".join(unicodedata.normalize("NFKC", text).translate(_DASHES).split()) for text in (given, there))
+    return theirs in (ours, ours.translate(_GREEK_NAMES), ours.translate(_GREEK_LETTERS))
 
 
 def rejected(source: str, file: str, number: int, error: InputError) -> Document:

@@ -19,10 +19,16 @@ from llmner.sources.annotated import Draft, rejected
 from llmner.sources.format import Format, peek
 from llmner.sources.json_records import json_records, parse_json
 from llmner.sources.records import Record
-from llmner.sources.texts import MAX_TEXT, check_length
+from llmner.sources.sections import kind_of
+from llmner.sources.texts import MAX_TEXT, Piece, compose
 from llmner.sources.xml_records import parse_xml, xml_records
 
 SOURCE = "bioc"
+
+_KINDS = {"title": "title", "front": "title", "abstract": "abstract", "fig": "caption", "fig_caption": "caption"}
+_KINDS |= {"table": "table", "table_caption": "caption", "ref": "reference", "footnote": "footnote"}
+_IDS = {"article-id_pmid": "pmid", "article-id_pmc": "pmcid", "article-id_doi": "doi", "pmid": "pmid", "doi": "doi"}
+_Place = tuple[int, int, int]  # of a piece: its offset in the file, its length, where it begins in our text
 
 _LISTS = ("documents", "PubTator3")  # keys under which a JSON file holds its documents
 
@@ -82,26 +88,47 @@ def _as_json(element: etree._Element) -> dict[str, Any]:
 
 def _document(raw: dict[str, Any], file: str, place: str, max_text: int) -> Document:
     # A document's text is in its passages, or in their sentences.
-    pieces = [piece for passage in raw["passages"] for piece in passage.get("sentences") or [passage]]
-    texts = [piece.get("text") or "" for piece in pieces]
-    text = "\n".join(texts)
-    check_length(text, max_text=max_text, place=place)
-    draft = Draft(SOURCE, file, str(raw["id"]), text)
-    places: list[tuple[int, int, int]] = []  # of each piece: its offset, its length, where it begins in our text
-    ours = 0
-    for piece, text in zip(pieces, texts, strict=True):
-        places.append((int(piece["offset"]), len(text), ours))
-        for annotation in piece.get("annotations") or []:
-            _add(draft, annotation, places[-1:])
-        ours += len(text) + 1
+    pieces: list[Piece] = []
+    places: list[_Place] = []
+    annotations: list[tuple[Any, list[_Place]]] = []  # each with the places where it may be
+    for passage in raw["passages"]:
+        kind, section = _kind(passage.get("infons") or {})
+        for piece in passage.get("sentences") or [passage]:
+            if not (text := piece.get("text") or ""):
+                continue
+            ours = places[-1][2] + places[-1][1] + 1 if places else 0
+            pieces.append(Piece(text, kind, section))
+            places.append((int(piece["offset"]), len(text), ours))
+            annotations += [(annotation, places[-1:]) for annotation in piece.get("annotations") or []]
     # Mentions may also stand beside the pieces.
     for holder in (raw, *(passage for passage in raw["passages"] if passage.get("sentences"))):
-        for annotation in holder.get("annotations") or []:
-            _add(draft, annotation, places)
+        annotations += [(annotation, places) for annotation in holder.get("annotations") or []]
+    draft = Draft(
+        compose(SOURCE, str(raw["id"]), file, pieces, separator="\n", place=place, max_text=max_text, ids=_ids(raw))
+    )
+    for annotation, where in annotations:
+        _add(draft, annotation, where)
     return draft.finished()
 
 
-def _add(draft: Draft, annotation: dict[str, Any], places: list[tuple[int, int, int]]) -> None:
+def _kind(infons: dict[str, Any]) -> tuple[str, str]:
+    """The kind and the section of a passage."""
+    type, section = (str(infons.get(key) or "") for key in ("type", "section_type"))
+    kind = _KINDS.get(type.lower()) or _KINDS.get(section.lower()) or kind_of(section or type, "text")
+    return kind, str(infons.get("section") or section.lower())
+
+
+def _ids(raw: dict[str, Any]) -> dict[str, str]:
+    """Identifiers of the work elsewhere, as PubTator 3 and PMC's BioC give them."""
+    first = (raw["passages"][0].get("infons") or {}) if raw["passages"] else {}
+    infons = {**(raw.get("infons") or {}), **first}
+    found = {scheme: str(infons[key]) for key, scheme in _IDS.items() if infons.get(key)}
+    if "pmcid" in found and found["pmcid"].isdecimal():
+        found["pmcid"] = f"PMC{found['pmcid']}"
+    return found
+
+
+def _add(draft: Draft, annotation: dict[str, Any], places: list[_Place]) -> None:
     """Add a mention that lies in one of the pieces at these places."""
     try:
         fragments = [_span(place, places) for place in annotation["locations"]]
@@ -116,7 +143,7 @@ def _identifier(annotation: Any) -> str:
     return str(annotation.get("id")) if isinstance(annotation, dict) else repr(annotation)[:60]
 
 
-def _span(location: dict[str, Any], places: list[tuple[int, int, int]]) -> Span:
+def _span(location: dict[str, Any], places: list[_Place]) -> Span:
     """Where a location is in our text."""
     offset, length = int(location["offset"]), int(location["length"])
     for begin, size, ours in places:

@@ -11,8 +11,10 @@ from pathlib import PurePath
 from llmner.documents import Document
 from llmner.errors import InputError
 from llmner.sources.annotated import Draft
+from llmner.sources.encodings import as_utf8
 from llmner.sources.format import Content, Format, by_name_only
 from llmner.sources.opening import read_chunks
+from llmner.sources.texts import MAX_TEXT, Piece, compose
 
 SOURCE = "brat"
 
@@ -22,12 +24,23 @@ _MENTION = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
 def read_brat(annotations: str, file: str, text: str) -> Document:
     """Read an annotated text.
 
+    Tools count a line end of two characters as two, or as one: the way in which more mentions fit is taken.
+
     Args:
         annotations: The content of the ``.ann`` file.
         file: Its name; the document is called so, too.
         text: The text beside it, its line ends as they are.
     """
-    draft = Draft(SOURCE, file, PurePath(file).stem, text)
+    as_it_is = _read_with(annotations, file, text)
+    if "\r\n" not in text or not as_it_is.annotations or not as_it_is.annotations.problems:
+        return as_it_is
+    as_one = _read_with(annotations, file, text.replace("\r\n", "\n"))
+    return min((as_it_is, as_one), key=lambda d: len(d.annotations.problems) if d.annotations else 0)
+
+
+def _read_with(annotations: str, file: str, text: str) -> Document:
+    id = PurePath(file).stem
+    draft = Draft(compose(SOURCE, id, file, [Piece(text, "text")], place=file, max_text=MAX_TEXT))
     for line in annotations.split("\n"):
         line = line.removesuffix("\r")
         if found := _MENTION.fullmatch(line):
@@ -43,7 +56,7 @@ def _read(content: Content) -> Iterator[Document]:
     if not content.url.endswith(".ann"):
         raise InputError(f"{content.url}: not an .ann file", hint="give .ann files, each with its .txt beside it")
     beside = content.url.removesuffix(".ann") + ".txt"
-    yield read_brat(content.text(), content.url, Content(beside, read_chunks(beside)).text())
+    yield read_brat(content.text(), content.url, Content(beside, as_utf8(read_chunks(beside))).text())
 
 
 FORMAT = Format(

@@ -1,18 +1,23 @@
-"""Records of named fields as documents: what JSON lines and Parquet have in common.
+"""Records of named fields as documents: what JSON, tables and Parquet have in common.
 
-Invariant: a record gives one document, or one rejected document whose error says which field is wrong; the text is
-the field's own, untouched.
+Invariant: a record gives one document, or one rejected document whose error says which field is wrong. Values count by
+their meaning: a whole decimal is a whole number, UTF-8 bytes are text, NaN is missing. The text is the field's own,
+untouched.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from llmner.documents import Document
 from llmner.errors import ConfigError, InputError, MalformedRecordError
-from llmner.sources.texts import Lang, join_text, language_of
+from llmner.sources.texts import Piece, compose
 
 _INT32 = 2**31
+_IDENTIFIERS = ("pmid", "pmcid", "doi")  # fields that name the work elsewhere; read where they are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,14 @@ class FieldMap:
     @property
     def names(self) -> list[str]:
         """The names of all fields that are read where they are there, each once."""
-        return list(dict.fromkeys(getattr(self, f.name) or f.name for f in fields(self)))
+        return list(dict.fromkeys([*(getattr(self, f.name) or f.name for f in fields(self)), *_IDENTIFIERS]))
 
 
 DEFAULT_FIELDS = FieldMap()
 
 
 def field_map(names: Mapping[str, str]) -> FieldMap:
-    """The field map that a configuration gives: our field to theirs.
+    """Make the field map that a configuration gives: our field to theirs.
 
     Raises:
         ConfigError: A field that is none of ours.
@@ -84,35 +89,61 @@ class RecordReader:
         identifier, version = None, 1
         try:
             identifier = _identifier(_required(record, names.id, place), names.id, place)
-            version = _integer(record.get(names.version or "version")) or 1
-            title = _text(record.get(names.title or "title"), names.title or "title", place)
+            version = _integer(_value(record, names.version or "version")) or 1
+            title = _title(_value(record, names.title or "title"))
             body = _text(_required(record, names.text, place), names.text, place)
-            text = join_text(title, body, max_text=self.max_text, place=place)
+            lang = _value(record, names.lang or "lang")
+            tag = lang if isinstance(lang, str) else None
+            return compose(
+                self.source,
+                identifier,
+                self.source_file,
+                [Piece(title, "title", tag=tag), Piece(body, "text", tag=tag)],
+                place=place,
+                max_text=self.max_text,
+                version=version,
+                year=_year(_value(record, names.year or "year")),
+                ids={name: str(value) for name in _IDENTIFIERS if (value := _value(record, name))},
+            )
         except InputError as e:
             return self.rejected(number, e, identifier=identifier, version=version)
-        lang = _language(record.get(names.lang or "lang"))
-        return Document(
-            self.source,
-            identifier,
-            self.source_file,
-            text,
-            version=version,
-            title=title,
-            lang=lang or language_of(text),
-            year=_integer(record.get(names.year or "year")),
-        )
 
     def rejected(self, number: int, error: InputError, *, identifier: str | None = None, version: int = 1) -> Document:
-        """The document that stands for a record that cannot be read."""
+        """Make the document that stands for a record that cannot be read."""
         identifier = identifier or f"{self.source_file.rpartition('/')[2]}:{number}"
         return Document(self.source, identifier, self.source_file, "", version=version, error=error)
 
 
+def column_of(name: str, names: list[str]) -> str | None:
+    """Find the name that a field has among those there are, in other letters' case if in no other way."""
+    if name in names:
+        return name
+    same = [n for n in names if n.lower() == name.lower()]
+    return same[0] if len(same) == 1 else None
+
+
+def _value(record: Mapping[str, Any], name: str) -> Any:
+    """A value of a record by its meaning: bytes as text, whole decimals and floats as whole numbers, NaN as None."""
+    key = name if name in record else column_of(name, list(map(str, record)))
+    value = None if key is None else record.get(key)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value == int(value) else value
+    return value
+
+
 def _required(record: Mapping[str, Any], name: str, place: str) -> Any:
-    if (value := record.get(name)) is None:
-        what = "is null" if name in record else "is missing"
-        there = ", ".join(sorted(map(str, record))[:20])
-        raise MalformedRecordError(f"{place}: field {name!r} {what}", hint=f"it has: {there}; map yours with fields")
+    if (value := _value(record, name)) is None:
+        there = list(map(str, record))
+        what = "is missing" if column_of(name, there) is None else "is null"
+        hint = f"it has: {', '.join(sorted(there)[:20])}; map yours with fields"
+        raise MalformedRecordError(f"{place}: field {name!r} {what}", hint=hint)
     return value
 
 
@@ -124,11 +155,18 @@ def _identifier(value: Any, name: str, place: str) -> str:
     return _text(value, name, place)
 
 
-def _text(value: Any, name: str, place: str) -> str:
-    if value is None:
+def _title(value: Any) -> str:
+    """A title; empty where there is none that can be read, for it is no reason to lose a text."""
+    try:
+        return "" if value is None else _text(value, "title", "")
+    except MalformedRecordError:
         return ""
+
+
+def _text(value: Any, name: str, place: str) -> str:
     if not isinstance(value, str):
-        raise MalformedRecordError(f"{place}: field {name!r} must be a text, got {type(value).__name__}")
+        what = "bytes that are not UTF-8" if isinstance(value, bytes) else type(value).__name__
+        raise MalformedRecordError(f"{place}: field {name!r} must be a text, got {what}")
     try:
         value.encode()
     except UnicodeEncodeError as e:
@@ -137,15 +175,17 @@ def _text(value: Any, name: str, place: str) -> str:
     return value
 
 
+def _year(value: Any) -> int | None:
+    """The year of a date, or a whole number."""
+    if isinstance(value, date):
+        return value.year
+    if isinstance(value, str) and len(value) >= 8 and value[:4].isdecimal() and not value[4].isalnum():
+        return int(value[:4])  # 2020-01-02
+    return _integer(value)
+
+
 def _integer(value: Any) -> int | None:
     """A whole number, also one in digits; None for anything else, for it is no reason to lose a document."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) < 10:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and -_INT32 <= value < _INT32 else None
-
-
-def _language(value: Any) -> Lang | None:
-    tag = value.strip().lower() if isinstance(value, str) else ""
-    if tag.startswith("en"):
-        return "en"
-    return "zh" if tag.startswith(("zh", "chi")) else None

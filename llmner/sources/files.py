@@ -15,6 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from llmner.errors import InputError, InputNotFoundError
+from llmner.sources.archives import SUFFIXES as ARCHIVES
 from llmner.sources.format import peek
 from llmner.sources.opening import CHECKSUM_SUFFIX, bucket_of, read_chunks, reading
 from llmner.sources.registry import AUTO, FORMATS, called, format_named, recognised
@@ -82,7 +83,7 @@ def _expand(url: str, format: str) -> list[SourceFile]:
         else:
             if info["type"] != "directory":
                 file = _source_file(fs, _followed(fs, info), format)
-                if format == AUTO and not called(file.name):
+                if format == AUTO and not _is_called_so(file.name, format):
                     _check_recognised(file.url)
                 return [file]
             entries = [info, *fs.find(path, detail=True, withdirs=True).values()]
@@ -105,10 +106,11 @@ def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, A
             others.append(entry)
         else:
             files.append(entry)
-    named = [e for e in files if (called(e["name"]) if format == AUTO else format_named(format).named(e["name"]))]
+    named = [e for e in files if _is_called_so(e["name"], format)]
     if not named and format != AUTO:
         named = files
-    others += [e for e in files if e not in named]
+    if format == AUTO:
+        others += [e for e in files if e not in named]
     if others:
         shown = ", ".join(posixpath.basename(e["name"]) for e in others[:_SHOWN])
         logger.warning("%s: %d files passed over: %s", url, len(others), shown + (", ..." * (len(others) > _SHOWN)))
@@ -117,6 +119,13 @@ def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, A
         known = ", ".join(dict.fromkeys(suffix for f in formats for suffix in f.suffixes))
         raise InputNotFoundError(f"{url}: no file to read there", hint=f"names end in {known}; or give --format")
     return [_source_file(fs, entry, format) for entry in named]
+
+
+def _is_called_so(name: str, format: str) -> bool:
+    """Whether a file is called as files of the format, or archives, are."""
+    if name.lower().endswith(ARCHIVES):
+        return True
+    return bool(called(name)) if format == AUTO else format_named(format).named(name)
 
 
 def _folders(path: str) -> Iterator[str]:

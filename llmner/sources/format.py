@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from llmner.documents import Document
-from llmner.errors import DocumentTooLargeError, InputError
+from llmner.errors import DocumentTooLargeError, InputError, LlmnerError
+from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.texts import MAX_TEXT
 
@@ -39,7 +40,7 @@ class Content:
         """The whole content as text, its line ends as they are.
 
         Raises:
-            InputError: It is not UTF-8, or too large to be held.
+            InputError: It is neither UTF-8 nor GB18030, or too large to be held.
         """
         data = bytearray()
         for chunk in self.chunks:
@@ -47,10 +48,11 @@ class Content:
             if len(data) > MAX_WHOLE:
                 message = f"{self.url}: more than {MAX_WHOLE:,} bytes, and this format is read as a whole"
                 raise DocumentTooLargeError(message, hint="split the file")
+        encoding = encoding_of(data)
         try:
-            return data.decode("utf-8-sig")
+            return data.decode(encoding).removeprefix("\ufeff")
         except UnicodeDecodeError as e:
-            message = f"{self.url}: not UTF-8: {e.reason} at byte {e.start:,}"
+            message = f"{self.url}: neither UTF-8 nor GB18030: {e.reason} at byte {e.start:,}"
             raise InputError(message, hint="convert the file to UTF-8") from e
 
 
@@ -98,11 +100,24 @@ def by_name_only(head: bytes) -> bool:
 
 
 def peek(chunks: Iterable[bytes], size: int = HEAD) -> tuple[bytes, Iterator[bytes]]:
-    """Read the first bytes of a content, at least so many if there are as many; then the whole content again."""
+    """Read the first bytes of a content.
+
+    Returns:
+        At least so many bytes if there are as many, then the whole content again. If it breaks off in them, that error
+        comes when all before was given again.
+    """
     chunks = iter(chunks)
     first: list[bytes] = []
     missing = size
-    while missing > 0 and (chunk := next(chunks, None)) is not None:
-        first.append(chunk)
-        missing -= len(chunk)
+    try:
+        while missing > 0 and (chunk := next(chunks, None)) is not None:
+            first.append(chunk)
+            missing -= len(chunk)
+    except LlmnerError as e:
+        chunks = _failing(e)
     return b"".join(first)[:size], chain(first, chunks)
+
+
+def _failing(error: LlmnerError) -> Iterator[bytes]:
+    yield from ()
+    raise error

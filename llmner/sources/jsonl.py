@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
+from llmner.sources.encodings import UTF8, encoding_of
 from llmner.sources.fields import FieldMap, RecordReader
-from llmner.sources.format import Format, by_name_only
+from llmner.sources.format import Format, by_name_only, peek
 from llmner.sources.json_records import json_records, parse_json
 from llmner.sources.records import MAX_RECORD
 from llmner.sources.texts import MAX_TEXT
@@ -36,7 +37,13 @@ def read_jsonl(
 
     Yields:
         Documents in order. A record that cannot be read is a document with an error.
+
+    Raises:
+        InputError: The whole file is in another encoding than UTF-8.
     """
+    head, chunks = peek(chunks)
+    if _is_foreign(head):
+        raise InputError(f"{source_file}: not UTF-8, line after line", hint="convert the file to UTF-8")
     reader = RecordReader(SOURCE, source_file, fields, max_text)
     for record in json_records(chunks, source_file, max_record=max_record):
         try:
@@ -50,13 +57,21 @@ def read_jsonl(
             yield reader.read(record.number, record.place(source_file), value)
 
 
+def _is_foreign(head: bytes) -> bool:
+    """Whether a file is in another encoding, and not only a line of it broken: of its lines most are not UTF-8."""
+    lines = head.split(b"\n")
+    lines = [line for line in (lines[:-1] or lines) if line.strip()]
+    foreign = sum(encoding_of(line) != UTF8 for line in lines)
+    return foreign > len(lines) / 2
+
+
 FORMAT = Format(
     name="jsonl",
     title="JSON lines, JSON lists",
     suffixes=(".jsonl", ".ndjson", ".json"),
     read=lambda content: read_jsonl(content.chunks, content.url, content.fields, max_text=content.max_text),
     recognises=by_name_only,
-    keeps="the fields id, text, title, lang, year and version, under the names that the field map gives",
+    keeps="the fields id, text, title, lang, year, version, pmid, pmcid and doi; the field map tells other names",
     drops="all other fields",
     example='{"id": "1", "title": "A title", "text": "A text."}',
 )

@@ -7,22 +7,19 @@ file.
 import hashlib
 import posixpath
 import re
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import IO
 
 import fsspec
 
-from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError, TruncatedFileError
+from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError
+from llmner.sources.compression import CHUNK, decompressed
 from llmner.storage import access, file_system
 
 CHECKSUM_SUFFIX = ".md5"
-CHUNK = 256 * 1024  # bytes read, or decompressed, at once
 READ_AHEAD = 8 * 1024 * 1024  # bytes a request to remote storage
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _MD5_LINE = re.compile(
     r"^\s*(?:MD5\s*\((?P<name1>.+)\)\s*=\s*(?P<hex1>[0-9a-f]{32})"  # MD5(name)= hex, as PubMed writes it
     r"|(?P<hex2>[0-9a-f]{32})(?:\s+\*?(?P<name2>\S.*?))?)\s*$",  # hex  name, as md5sum writes it
@@ -68,7 +65,7 @@ def open_file(url: str) -> Iterator[IO[bytes]]:
 
 
 def read_chunks(url: str) -> Iterator[bytes]:
-    """The content of a file in pieces, decompressed if it is gzip by its first bytes.
+    """Read the content of a file in pieces, decompressed if its first bytes are those of gzip or Zstandard.
 
     Raises:
         InputError: The file is empty, or its compressed data are damaged.
@@ -78,40 +75,12 @@ def read_chunks(url: str) -> Iterator[bytes]:
     empty = True
     with open_file(url) as stream:
         chunks = iter(lambda: stream.read(CHUNK), b"")
-        first = next(chunks, b"")
-        stored = chain([first], chunks)
-        for piece in _gunzip(stored, url) if first.startswith(_GZIP_MAGIC) else stored:
+        for piece in decompressed(chunks, url):
             if piece:
                 empty = False
                 yield piece
     if empty:
         raise InputError(f"{url}: the file is empty", hint="fetch it again")
-
-
-def _gunzip(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
-    """Decompress gzip, one member after another, never more than ``CHUNK`` bytes at once."""
-    member = zlib.decompressobj(wbits=31)
-    size = 0
-    try:
-        for chunk in chunks:
-            while chunk:
-                if member.eof:
-                    chunk = chunk.lstrip(b"\0")  # padding between members
-                    if not chunk:
-                        break
-                    member = zlib.decompressobj(wbits=31)
-                piece = member.decompress(chunk, CHUNK)
-                chunk = member.unused_data if member.eof else member.unconsumed_tail
-                size += len(piece)
-                yield piece
-        if not member.eof:
-            yield member.flush()  # what the last call had no room for
-    except zlib.error as e:
-        message = f"{url}: damaged gzip data after {size:,} bytes of content: {e}"
-        raise InputError(message, hint="fetch the file again") from e
-    if not member.eof:
-        message = f"{url}: the gzip data end in the middle, after {size:,} bytes of content"
-        raise TruncatedFileError(message, hint="fetch the file again")
 
 
 def verify_checksum(url: str) -> None:

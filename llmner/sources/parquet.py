@@ -1,18 +1,19 @@
 """Parquet: one document a row.
 
 Invariant: each row gives one document or one rejected document; a file is read by batches of rows, and only the
-columns that are mapped.
+columns that are mapped. Folders named as in ``year=2019`` are columns, too.
 """
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
-from llmner.sources.fields import FieldMap, RecordReader
+from llmner.sources.fields import FieldMap, RecordReader, column_of
 from llmner.sources.format import Content, Format
 from llmner.sources.opening import open_file
 from llmner.sources.texts import MAX_TEXT
@@ -43,17 +44,24 @@ def read_parquet(
     number = 0
     try:
         file = pq.ParquetFile(stream, buffer_size=BUFFER)
-        existing = file.schema_arrow.names
-        if missing := [name for name in fields.required if name not in existing]:
+        schema = file.schema_arrow
+        existing = schema.names
+        if missing := [name for name in fields.required if column_of(name, existing) is None]:
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"
             raise InputError(message, hint=f"its columns: {', '.join(existing)}; map them with fields")
-        columns = [name for name in fields.names if name in existing]
+        columns = [found for name in fields.names if (found := column_of(name, existing))]
+        for name in (fields.id, fields.text):
+            column = column_of(name, existing) or name
+            if pa.types.is_nested(schema.field(column).type):
+                message = f"{source_file}: column {column!r} is of type {schema.field(column).type}"
+                raise InputError(message, hint="write texts and identifiers as plain columns")
+        folders = hive_columns(source_file)
         for batch in file.iter_batches(batch_size=BATCH, columns=columns):
             for row in range(batch.num_rows):
                 number += 1
                 place = f"{source_file}: row {number:,}"
                 try:
-                    record: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in columns}
+                    record = folders | {name: batch.column(name)[row].as_py() for name in columns}
                 except UnicodeDecodeError as e:
                     message = f"{place}: not UTF-8: {e.reason}"
                     yield reader.rejected(number, MalformedRecordError(message))
@@ -64,6 +72,12 @@ def read_parquet(
         if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
             raise
         raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e
+
+
+def hive_columns(url: str) -> dict[str, str]:
+    """Find the columns that the folders of a file stand for: ``year=2019/part.parquet``."""
+    pairs = (folder.split("=", 1) for folder in url.split("/")[:-1] if "=" in folder)
+    return {name: unquote(value) for name, value in pairs if name.isidentifier()}
 
 
 def _read(content: Content) -> Iterator[Document]:
@@ -77,7 +91,7 @@ FORMAT = Format(
     suffixes=(".parquet",),
     read=_read,
     recognises=lambda head: head.startswith(b"PAR1"),
-    keeps="the columns id, text, title, lang, year and version, under the names that the field map gives",
+    keeps="the columns id, text, title, lang, year, version, pmid, pmcid and doi; the field map tells other names",
     drops="all other columns",
     example="a table with the columns id and text",
     compressed=False,

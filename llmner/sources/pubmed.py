@@ -19,9 +19,11 @@ from lxml import etree
 from llmner.documents import Document
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.format import Format
+from llmner.sources.languages import has_chinese
 from llmner.sources.records import MAX_RECORD
-from llmner.sources.texts import MAX_TEXT, has_chinese, join_text, language_of
-from llmner.sources.xml_records import parse_xml
+from llmner.sources.sections import kind_of
+from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.xml_records import parse_xml, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ _SET_END = re.compile(rb"</\w{1,40}Set\s{0,8}>")
 _PMID = re.compile(rb"<PMID([^<>]{0,80})>\s{0,40}(\d{1,12})\s{0,40}</PMID")
 _VERSION = re.compile(rb"""Version=["'](\d{1,4})["']""")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
+_NO_TITLE = re.compile(r"\[?(?:not available|no title available|untitled)\]?\.?", re.IGNORECASE)
+_SCHEMES = {"doi": "doi", "pmc": "pmcid"}
 _DATES = (("Journal", "JournalIssue", "PubDate"), ("ArticleDate",), ("Book", "PubDate"))
 _ENCODING = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
 
@@ -228,57 +232,70 @@ def _documents(root: etree._Element, record: _Record, source_file: str, max_text
     article = _child(citation, "Article") if citation.tag == "MedlineCitation" else citation
     if article is None:
         raise MalformedRecordError(f"{_place(record, source_file)}: a citation without Article")
+    vernacular = _title(_child(article, "VernacularTitle"))
+    title = _title(_child(article, "ArticleTitle")) or _title(article.find("Book/BookTitle")) or vernacular
+    others = list(citation.iterchildren("OtherAbstract"))
+    abstract = _abstract(_child(article, "Abstract")) or _first(a for a in map(_abstract, _english(others)) if a)
+    texts = [(identifier, [Piece(title, "title"), *abstract])]
+    # The language tag alone is not enough: "Abstract available from the publisher." is a common content.
+    chinese = (a for a in map(_abstract, others) if has_chinese("".join(piece.text for piece in a)))
+    if chinese_abstract := _first(chinese):
+        chinese_title = vernacular if has_chinese(vernacular) else ""
+        texts.append((f"{identifier}:chi", [Piece(chinese_title, "title"), *chinese_abstract]))
     version = pmid.get("Version", "1")
-    year = _year(article)
-    title = _content(_child(article, "ArticleTitle"))
-    texts = [(identifier, title, _abstract(_child(article, "Abstract")))]
-    for other in citation.iterchildren("OtherAbstract"):
-        # The language tag alone is not enough: "Abstract available from the publisher." is a common content.
-        if other.get("Language") == "chi" and has_chinese(abstract := _abstract(other)):
-            vernacular = _content(_child(article, "VernacularTitle"))
-            texts.append((f"{identifier}:chi", vernacular if has_chinese(vernacular) else "", abstract))
-            break
-    place = f"{source_file}: PMID {identifier} at byte {record.offset:,}"
-    documents = []
-    for source_id, title, abstract in texts:
-        text = join_text(title, abstract, max_text=max_text, place=place)
-        documents.append(
-            Document(
-                SOURCE,
-                source_id,
-                source_file,
-                text,
-                version=int(version) if version.isdecimal() and len(version) < 10 else 1,
-                title=title,
-                lang=language_of(text),
-                year=year,
-            )
+    return [
+        compose(
+            SOURCE,
+            source_id,
+            source_file,
+            pieces,
+            place=f"{source_file}: PMID {identifier} at byte {record.offset:,}",
+            max_text=max_text,
+            version=int(version) if version.isdecimal() and len(version) < 10 else 1,
+            year=_year(article),
+            ids={"pmid": identifier, **_ids(root, article)},
         )
-    return documents
+        for source_id, pieces in texts
+    ]
 
 
 def _child(element: etree._Element, *tags: str) -> etree._Element | None:
     return next(element.iterchildren(*tags), None)
 
 
-def _content(element: etree._Element | None) -> str:
-    """All text in an element, inline markup flattened, runs of white space made one space."""
-    if element is None:
-        return ""
-    text = etree.tostring(element, encoding="unicode", method="text", with_tail=False) if len(element) else element.text
-    return " ".join(text.split()) if text else ""
+def _first(abstracts: Iterable[list[Piece]]) -> list[Piece]:
+    return next(iter(abstracts), [])
 
 
-def _abstract(abstract: etree._Element | None) -> str:
-    """The parts of an abstract, each after its label."""
-    if abstract is None:
-        return ""
+def _english(abstracts: Iterable[etree._Element]) -> Iterator[etree._Element]:
+    """Abstracts in English, or of no language that is told."""
+    return (abstract for abstract in abstracts if abstract.get("Language", "eng") == "eng")
+
+
+def _title(element: etree._Element | None) -> str:
+    """A title; empty where the element says that there is none."""
+    title = text_of(element)
+    return "" if _NO_TITLE.fullmatch(title) else title
+
+
+def _abstract(abstract: etree._Element | None) -> list[Piece]:
+    """The parts of an abstract, each behind its label."""
     parts = []
-    for part in abstract.iterchildren("AbstractText"):
-        if content := _content(part):
+    for part in () if abstract is None else abstract.iterchildren("AbstractText"):
+        if content := text_of(part):
             label = " ".join(part.get("Label", "").split())
-            parts.append(f"{label}: {content}" if label else content)
-    return " ".join(parts)
+            kind = kind_of(label or part.get("NlmCategory", ""), "abstract")
+            parts.append(Piece(f"{label}: {content}" if label else content, kind, label))
+    return parts
+
+
+def _ids(root: etree._Element, article: etree._Element) -> dict[str, str]:
+    """DOI and PMCID of the article itself, not of those that it cites."""
+    given = [
+        *((e.get("EIdType"), e.text) for e in article.iterchildren("ELocationID")),
+        *((e.get("IdType"), e.text) for e in root.iterfind("*/ArticleIdList/ArticleId")),
+    ]
+    return {_SCHEMES[kind]: text.strip() for kind, text in given if kind in _SCHEMES and text and text.strip()}
 
 
 def _year(article: etree._Element) -> int | None:
@@ -328,7 +345,7 @@ FORMAT = Format(
     suffixes=(".xml",),
     read=lambda content: read_pubmed(content.chunks, content.url, max_text=content.max_text),
     recognises=lambda head: _MARKS.search(head) is not None,
-    keeps="PMID and version, title, abstract with its labels, Chinese abstract, year",
+    keeps="PMID and version, DOI, PMCID, title, abstract with its labels, Chinese abstract, year",
     drops="authors, MeSH, citations, deletions",
     example='<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">1</PMID>',
 )

@@ -1,7 +1,7 @@
 """PubTator: ``ID|t|title``, ``ID|a|abstract``, then a mention a line, ``ID start end text type`` between tabs.
 
-Invariant: offsets count in title, one character, abstract. Documents stand apart by a blank line or begin with a
-title, so a broken one harms none other.
+Invariant: offsets count in title, one character, abstract; several types in a column are as many mentions. A document
+begins with a title, with another identifier, or behind a blank line with what has none: a broken one harms none other.
 """
 
 import re
@@ -12,13 +12,13 @@ from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import Draft, rejected
 from llmner.sources.format import Format
 from llmner.sources.records import Record, read_lines
-from llmner.sources.texts import MAX_TEXT, check_length
+from llmner.sources.texts import MAX_TEXT, Piece, compose
 
 SOURCE = "pubtator"
 
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
 _TITLE = re.compile(rb"[^|\t\r\n]+\|t\|")
-_RELATION = re.compile(r"[A-Za-z_]+")  # stands where a mention has its start
+_IDENTIFIER = re.compile(rb"[^|\t\r\n]+(?=[|\t])")
 
 
 def read_pubtator(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
@@ -40,15 +40,21 @@ def read_pubtator(chunks: Iterable[bytes], source_file: str, *, max_text: int = 
 
 
 def _blocks(lines: Iterable[Record]) -> Iterator[list[Record]]:
-    """The lines of each document."""
+    """The lines of each document: from its title, or where its identifier or a blank line shows that it begins."""
     block: list[Record] = []
+    current: re.Match[bytes] | None = None  # identifier
+    blank = False  # whether a blank line came before
     for line in lines:
-        blank = not line.error and not line.data.strip()
-        if block and (blank or _TITLE.match(line.data)):
+        if not line.error and not line.data.strip():
+            blank = True
+            continue
+        found = _IDENTIFIER.match(line.data)
+        other = found[0] != (current and current[0]) if found else blank
+        if block and (other or _TITLE.match(line.data)):
             yield block
             block = []
-        if not blank:
-            block.append(line)
+        block.append(line)
+        current, blank = found or current, False
     if block:
         yield block
 
@@ -59,17 +65,20 @@ def _document(lines: list[Record], file: str, max_text: int) -> Document:
     if title is None or title[2] != "t":
         message = f"{lines[0].place(file)}: {first[:60]!r} begins no document"
         raise MalformedRecordError(message, hint="a document begins with ID|t|title")
-    id, text = title[1], title[3]
+    id, pieces = title[1], [Piece(title[3], "title")]
     if rest and (abstract := _TEXT.fullmatch(rest[0])) and abstract[1] == id:
-        text, rest = f"{text} {abstract[3]}", rest[1:]
-    check_length(text, max_text=max_text, place=lines[0].place(file))
-    draft = Draft(SOURCE, file, id, text, title=title[3])
+        pieces.append(Piece(abstract[3], "abstract"))
+        rest = rest[1:]
+    place, ids = lines[0].place(file), {"pmid": id} if id.isdecimal() else {}
+    draft = Draft(compose(SOURCE, id, file, pieces, place=place, max_text=max_text, ids=ids))
+    shift = 0 if title[3] else 1  # of an empty title only the character behind it is counted
     for line in rest:
         match line.split("\t"):
-            case [of, start, end, given, type, *_] if of == id and start.isdecimal() and end.isdecimal():
-                draft.add([(int(start), int(end))], type.strip(), given)
-            case [of, name, _, _, *_] if of == id and _RELATION.fullmatch(name):
-                pass
+            case [of, start, end, given, types, *_] if of == id and start.isdecimal() and end.isdecimal():
+                for type in types.split(","):
+                    draft.add([(int(start) - shift, int(end) - shift)], type.strip(), given)
+            case [of, name, _, *_] if of == id and not name.isdecimal():
+                pass  # a relation
             case _:
                 draft.report(f"{line[:60]!r} is no mention of it")
     return draft.finished()

@@ -4,12 +4,38 @@ import codecs
 from collections.abc import Sequence
 
 from llmner.errors import ConfigError
-from llmner.sources import bio, bioc, brat, cmeee, jsonl, parquet, pubmed, pubtator
-from llmner.sources.format import Format
+from llmner.sources import (
+    bio,
+    bioc,
+    brat,
+    citations,
+    cmeee,
+    jats,
+    jsonl,
+    parquet,
+    plain,
+    pubmed,
+    pubtator,
+    tables,
+    trials,
+)
+from llmner.sources.format import Format, by_name_only
 
 # The first that recognises a content reads it.
-FORMATS: tuple[Format, ...] = tuple(
-    module.FORMAT for module in (parquet, pubmed, bioc, cmeee, pubtator, brat, bio, jsonl)
+FORMATS: tuple[Format, ...] = (
+    parquet.FORMAT,
+    pubmed.FORMAT,
+    jats.FORMAT,
+    bioc.FORMAT,
+    trials.FORMAT,
+    *citations.FORMATS,
+    pubtator.FORMAT,
+    cmeee.FORMAT,
+    brat.FORMAT,
+    bio.FORMAT,
+    jsonl.FORMAT,
+    tables.FORMAT,
+    plain.FORMAT,
 )
 AUTO = "auto"  # what stands for the name of a format that is to be found out
 
@@ -39,7 +65,9 @@ def recognised(head: bytes, name: str) -> Format | None:
     head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     candidates = [f for f in FORMATS if f.documents]
     by_content = [f for f in candidates if f.recognises(head)]
-    return next(iter(by_content or called(name)), None)
+    # A content that no format recognises is of one that cannot recognise any, if the name allows that.
+    by_name = sorted(called(name), key=lambda f: f.recognises is not by_name_only)
+    return next(iter(by_content or by_name), None)
 
 
 def called(name: str) -> Sequence[Format]:

@@ -1,53 +1,76 @@
-"""The text of a document: put together from its parts, bounded, and its language told by its script.
+"""The text of a document: put together from its parts, bounded, each part in its language.
 
-Invariant: the title is the beginning of the text; a text is Chinese or it is English, and no language tag of a
-source overrules its characters.
+Invariant: the text of a part is what its source gives, untouched; the first title is the beginning of the text.
 """
 
-import re
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
+from llmner.documents import Document, Part
 from llmner.errors import DocumentTooLargeError
-
-Lang = Literal["en", "zh"]
+from llmner.sources.languages import language_of
 
 MAX_TEXT = 2_000_000  # code points of one document
-CHINESE_SHARE = 0.2  # of all letters; one ideograph says as much as several Latin letters
-
-# Ideographs with their extensions and compatibility forms.
-_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
-def join_text(title: str, body: str, *, max_text: int, place: str) -> str:
-    """Title, one space, body; one of them alone where the other is empty.
+class Piece(NamedTuple):
+    """The text of a part before it has a place.
+
+    Attributes:
+        text: Its text. A piece without any is no part.
+        kind: See ``documents.Part``.
+        section: See ``documents.Part``.
+        tag: What the source says of its language.
+    """
+
+    text: str
+    kind: str
+    section: str = ""
+    tag: str | None = None
+
+
+def compose(
+    source: str,
+    source_id: str,
+    source_file: str,
+    pieces: Iterable[Piece],
+    *,
+    place: str,
+    max_text: int,
+    separator: str = " ",
+    version: int = 1,
+    year: int | None = None,
+    ids: Mapping[str, str] = MappingProxyType({}),
+) -> Document:
+    """Put a document together.
+
+    Args:
+        source: Name of the format.
+        source_id: Identifier in the source.
+        source_file: URL of the file.
+        pieces: Its parts, in order.
+        place: Where the record is, for messages.
+        max_text: Code points above which the document is refused.
+        separator: What stands between two parts.
+        version: See ``Document``.
+        year: See ``Document``.
+        ids: See ``Document``.
 
     Raises:
-        DocumentTooLargeError: That would be more than ``max_text`` code points.
+        DocumentTooLargeError: The text has more than ``max_text`` code points.
     """
-    text = f"{title} {body}" if title and body else title or body
-    check_length(text, max_text=max_text, place=place)
-    return text
-
-
-def check_length(text: str, *, max_text: int, place: str) -> None:
-    """Refuse a text that is too long.
-
-    Raises:
-        DocumentTooLargeError: It has more than ``max_text`` code points.
-    """
+    pieces = [piece for piece in pieces if piece.text]
+    text = separator.join(piece.text for piece in pieces)
     if len(text) > max_text:
         message = f"{place}: the text has {len(text):,} characters, more than {max_text:,}"
         raise DocumentTooLargeError(message, hint="split it into several documents")
-
-
-def has_chinese(text: str) -> bool:
-    """Whether there is a Chinese character in it."""
-    return not text.isascii() and _CHINESE.search(text) is not None
-
-
-def language_of(text: str) -> Lang:
-    """``zh`` for a text of which at least a fifth of the letters are Chinese characters, else ``en``."""
-    if not has_chinese(text):
-        return "en"
-    letters = sum(c.isalpha() for c in text)
-    return "zh" if len(_CHINESE.findall(text)) >= CHINESE_SHARE * letters else "en"
+    parts: list[Part] = []
+    start = 0
+    for piece in pieces:
+        lang = language_of(piece.text, piece.tag)
+        parts.append(Part(start, start + len(piece.text), piece.kind, piece.section, lang))
+        start += len(piece.text) + len(separator)
+    title = next((piece.text for piece in pieces[:1] if piece.kind == "title"), "")
+    lang = language_of(text, pieces[0].tag if pieces else None)
+    return Document(source, source_id, source_file, text, version, title, lang, year, parts=tuple(parts), ids=dict(ids))

@@ -7,7 +7,7 @@ entity to expand.
 
 import html.entities
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -137,3 +137,40 @@ def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, max_record: int 
         yield record._replace(error=TruncatedFileError(message, hint="fetch the file again"))
     elif not number:
         raise InputError(f"{url}: there is no <{tag}> in it", hint="is it of this format?")
+
+
+# Elements that a reader sees as blocks of their own, in PubMed, JATS and BioC.
+_BLOCKS = {"abstract", "AbstractText", "boxed-text", "break", "caption", "disp-formula", "disp-quote", "fig", "fn"}
+_BLOCKS |= {"def-item", "def-list", "label", "list", "list-item", "p", "sec", "speech", "statement", "title"}
+_BLOCKS |= {"table", "table-wrap", "tbody", "td", "tfoot", "th", "thead", "tr", "trans-title", "verse-line"}
+_NO_TEXT = {"annotation", "annotation-xml", "tex-math"}  # markup that is no text
+
+
+def text_of(element: etree._Element | None, *, without: Collection[str] = ()) -> str:
+    """Flatten an element to text: inline markup disappears, blocks stand apart, runs of white space are one blank.
+
+    Args:
+        element: The element; None is an empty one.
+        without: Names of elements that are left out with all they hold.
+    """
+    if element is None:
+        return ""
+    if not len(element):
+        return " ".join(element.text.split()) if element.text else ""
+    return " ".join("".join(_pieces(element, without)).split())
+
+
+def _pieces(element: etree._Element, without: Collection[str]) -> Iterator[str]:
+    if element.text:
+        yield element.text
+    for child in element:
+        name = child.tag.rpartition("}")[2]
+        block = name in _BLOCKS
+        if block:
+            yield " "
+        if name not in _NO_TEXT and name not in without:
+            yield from _pieces(child, without)
+        if block:
+            yield " "
+        if child.tail:
+            yield child.tail

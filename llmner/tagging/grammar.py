@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from llmner.errors import ModelError
 from llmner.units import TokenisedText
 
-VERSION = 1  # raise it when the same model would write other tags
+VERSION = 2  # raise it when the same model would write other tags
 MAX_DEPTH = 4  # nested mentions of one type; deeper ones do not occur in any of the corpora
 
 Tokens = NDArray[np.integer]

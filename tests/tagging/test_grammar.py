@@ -1,5 +1,7 @@
 """Units and grammar: nothing of the text is lost, and every admitted sequence reads back."""
 
+import unicodedata
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sentences import TEXTS, TOKENISER, VOCABULARY, annotated
@@ -24,9 +26,23 @@ def test_units_are_the_text(text):
     assert len(shown(text)) == len(text)
     assert all(units)
     source = TOKENISER(text)
-    assert len(source.tokens) == 2 * len(text)
+    assert all(unit_tokens for unit_tokens in (TOKENISER.encode(unit) for unit in units))
+    if not any(unicodedata.category(c) == "Cf" for c in text):
+        assert len(source.tokens) == 2 * len(text)
     assert source.offsets[-1] == len(text)
     assert [u for u in source.unit_at if u >= 0] == list(range(len(units) + 1))
+
+
+def test_invisible_characters_belong_to_their_word_and_are_not_shown():
+    assert split_units("As\u200bpi\u200brin he\u00adlped (\ufeffwar\ufefffarin\u2060). 1\u200b2") == [
+        "As\u200bpi\u200brin", " he\u00adlped", " (\ufeff", "war\ufefffarin\u2060", ")", ".", " 1\u200b2",
+    ]  # fmt: skip
+    assert TOKENISER("As\u200bpirin").tokens == TOKENISER("Aspirin").tokens
+    assert TOKENISER("\u200b").tokens != ()
+
+
+def test_full_width_letters_are_shown_as_ascii():
+    assert shown("Ａｓｐｉｒｉｎ　１０ｍｇ，［ｘ］") == "Aspirin　10mg，［x］"
 
 
 def test_units_break_where_mentions_do():

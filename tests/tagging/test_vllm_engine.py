@@ -83,7 +83,7 @@ def load(tiny: Tiny, options: VllmOptions) -> VllmEngine:
 def sample_requests(documents: int, sentences: int) -> list[TaggingRequest]:
     """The first sentences of the sample documents, as many of each file."""
     requests = []
-    for name, lang in (("samples/pubmed_sample.xml", "en"), ("samples/cnki_sample.jsonl", "zh")):
+    for name, lang in (("samples/pubmed_sample.xml", "en"), ("samples/cnki_sample.net", "zh")):
         [file] = find_files([str(resource(name))])
         texts = [d.text for d in list(read_file(file))[:documents] if d.lang == lang]
         found = [t[start:end] for t in texts for start, end in segment(t, lang)]
