@@ -231,6 +231,22 @@ def train_generator(
             training.train_generator(config, data, overrides, Console(), pause=pause)
 
 
+@train.command("fill")
+def train_fill(
+    config: Config,
+    corpus: Annotated[str, typer.Option(help="Name of the corpus in the settings; it has a map of types.")],
+    output: Annotated[Path, typer.Option(help="File to write to, JSON lines.")],
+    data: Data = Path(),
+    adapter: Adapter = None,
+    sure: Annotated[float, typer.Option(min=0, max=1, help="Score from which a mention is taken.")] = 0.9,
+) -> None:
+    """Fill in the types that a corpus does not annotate, so that it can be asked for all types at once."""
+    from llmner.commands import train as training
+
+    with errors_shown():
+        training.fill_in(config, data, corpus, output, Console(), adapter=adapter, sure=sure)
+
+
 @train.command("curve")
 def train_curve(
     run: Annotated[Path, typer.Argument(help="Output of a generator's training, a local folder.")],

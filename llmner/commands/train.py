@@ -1,4 +1,4 @@
-"""``llmner train``: adapters for generators, selectors, the variants of a training side by side, and learning curves.
+"""``llmner train``: generators, selectors, variants of a training side by side, corpora filled in, learning curves.
 
 A run that stopped goes on from its last checkpoint when the same command is run again. With ``cluster.workers`` in the
 settings it trains on a Ray cluster; without, in this process, which needs no Ray (and under ``torchrun`` on all GPUs of
@@ -12,13 +12,21 @@ from typing import Any
 
 from rich.console import Console
 
+from llmner.errors import ConfigError
+from llmner.models.loading import load_engine
+from llmner.models.registry import generator_spec
 from llmner.report.plots import curves_plot
+from llmner.tagset import load_tag_set
 from llmner.training import ablations, generator, selector
 from llmner.training.background import Pause, cores, runs_root, start
 from llmner.training.distributed import run
+from llmner.training.examples import asked_tag_set, read_sentences
+from llmner.training.filling import filled, to_json
 from llmner.training.selection_corpus import read_training
 from llmner.training.settings import read_settings
 from llmner.training.trainer import dev_scores
+
+_DOUBT = 1.0  # bias towards opening tags, so that what a model nearly found is seen, too
 
 
 def train_generator(
@@ -60,6 +68,38 @@ def start_in_background(config: Path, data: Path, overrides: Mapping[str, Any], 
     command = ["-m", "llmner", "train", "generator", "--pause", *given]
     pid, started = start(command, folder, processes=min(cores(), settings.accumulate))
     console.print(f"{'Started' if started else 'Runs already'} as process {pid}; its log is {folder / 'log.txt'}")
+
+
+def fill_in(
+    config: Path, data: Path, corpus: str, output: Path, console: Console, *, adapter: str | None, sure: float
+) -> None:
+    """Write a corpus's training sentences with the types that it does not annotate filled in by a model.
+
+    Args:
+        config: Settings of a generator's training that has the corpus with a map of types.
+        data: Folder that the corpora's paths are relative to.
+        corpus: Its name there.
+        output: File of annotated sentences to write.
+        console: Where the summary goes.
+        adapter: Adapter of the model; None for the model's own.
+        sure: See ``filling.filled``.
+
+    Raises:
+        LlmnerError: The settings, the corpus or the model cannot be used.
+    """
+    settings = read_settings(config, {}, data=data)
+    chosen = next((c for c in settings.corpora if c.name == corpus), None)
+    if chosen is None or chosen.types is None:
+        raise ConfigError(f"{config}: no corpus {corpus} with a map of types")
+    sentences = read_sentences(chosen, chosen.train)
+    engine = load_engine(generator_spec(settings.model, adapter=adapter, open_bias=_DOUBT))
+    written = 0
+    with output.open("w", encoding="utf-8") as stream:
+        whole = load_tag_set(chosen.tag_set)
+        for sentence in filled(engine, sentences, asked_tag_set(chosen), whole, sure=sure):
+            stream.write(to_json(sentence) + "\n")
+            written += 1
+    console.print(f"{written} of {len(sentences)} sentences with all types in {output}", soft_wrap=True)
 
 
 def draw_curve(run: Path, output: Path) -> None:

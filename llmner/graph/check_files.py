@@ -83,8 +83,11 @@ def _lines(out: str, file: str) -> Iterator[tuple[int, str]]:
 
 def _parquet(out: str, file: str, relation: Relation) -> Iterator[Row]:
     fs, path = storage.arrow_file_system(storage.join(out, file))
-    line = 0
-    for batch in pq.ParquetFile(path, filesystem=fs).iter_batches():
+    parquet, line = pq.ParquetFile(path, filesystem=fs), 0
+    if len(parquet.schema_arrow) != len(relation.columns):
+        yield Row(file, 0, (f"{len(parquet.schema_arrow)} columns, not {len(relation.columns)}",))
+        return
+    for batch in parquet.iter_batches():
         for values in batch.to_pylist():
             line += 1
             texts = ("" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values.values())
@@ -141,8 +144,14 @@ def _kgx(out: str, difference: bool) -> Iterator[Row]:
                 yield _kgx_row(f"{name}.tsv", line, name, dict(zip(columns, cells, strict=True)), "tsv")
         if difference:
             for line, text in _lines(out, f"deleted_{name}.jsonl"):
-                key = (f"{name} jsonl", str(json.loads(text).get("id")))
-                yield Row(f"deleted_{name}.jsonl", line, keys=(key,))
+                yield _kgx_deleted(f"deleted_{name}.jsonl", line, text, name)
+
+
+def _kgx_deleted(file: str, line: int, text: str, name: str) -> Row:
+    try:
+        return Row(file, line, keys=((f"{name} jsonl", json.loads(text)["id"]),))
+    except (ValueError, TypeError, KeyError) as e:
+        return Row(file, line, (f"not a JSON object with an id: {e!r}",))
 
 
 def _kgx_json(file: str, line: int, text: str, name: str, columns: tuple[str, ...]) -> Row:

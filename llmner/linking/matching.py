@@ -1,10 +1,11 @@
 """Looking up names in lexicons, all at once, by joins in DuckDB.
 
 A query is a text and an entity type. It is met by the names with the same loosest form and an accepted concept type;
-of these the first vocabulary counts, and in it the strictest step at which any name meets. Vocabularies are asked in
-the order of the lexicons and of their rows. What no name meets may still be near one.
+of these the first vocabulary counts, in it the strictest step at which any name meets, and at that step the surest kind
+of name: an approved symbol comes before what another gene is also called. Vocabularies are asked in the order of the
+lexicons and of their rows. What no name meets may still be near one.
 
-Invariant: nothing is guessed: a query that several concepts meet at that step keeps all of them.
+Invariant: nothing is guessed: a query that several concepts meet in this way keeps all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ MATCHING_VERSION = "1"  # changed whenever the same lexicons would give other li
 NEAREST = 95  # least ratio, in percent, at which a near miss is linked: below it half of them are wrong
 _SHORTEST_NEAR = 10  # characters: in a shorter name one letter makes another name
 _EXACTING = r"\d|\b\w\b"  # digits and single letters tell one substance or kind from another: no near miss there
-_BLOCK = 5  # characters at the beginning or the end that a near miss shares
+_BLOCK = 5  # characters that half of such a name has at least, for the join
 
 # The share of right answers by step, as measured against gold standards (tests/benchmarks/linking.py). Related and
 # former names were too rare there; theirs are guesses on the safe side.
@@ -118,8 +119,8 @@ def _weights() -> str:
     )
 
 
-# All hits of the first vocabulary and the strictest step. Equal forms at one step are equal at all later ones, so one
-# join on the loosest form finds the hits of every step.
+# All hits of the first vocabulary, the strictest step and the surest kind. Equal forms at one step are equal at all
+# later ones, so one join on the loosest form finds the hits of every step.
 _MEET = """
 CREATE OR REPLACE TEMP TABLE hits AS
 SELECT q.text, q.entity_type, n.row, n.lexicon, n.id, n.name, n.kind, n.type, n.source, n.version, n.replaced_by,
@@ -131,22 +132,22 @@ JOIN accepted a USING (entity_type)
 JOIN names n ON n.plural = q.plural AND n.type = a.type
 JOIN vocabularies v ON v.lexicon = n.lexicon AND v.source = n.source
 WHERE q.plural <> ''
-QUALIFY rank() OVER (PARTITION BY q.text, q.entity_type ORDER BY v.priority, step) = 1
+QUALIFY rank() OVER (PARTITION BY q.text, q.entity_type ORDER BY v.priority, step, n.kind) = 1
 """
 
-# Names about as long, with the same beginning or end.
+# Names about as long, with the same first half or the same second half: one slip leaves one of them whole.
 _PAIRS = f"""
 WITH missed AS (
-    SELECT q.*, a.type, length(q.plural) AS size
+    SELECT q.*, a.type, length(q.plural) AS size, length(q.plural) // 2 AS half
     FROM queries q ANTI JOIN hits USING (text, entity_type) JOIN accepted a USING (entity_type)
     WHERE length(q.plural) >= {_SHORTEST_NEAR} AND NOT regexp_matches(q.plural, '{_EXACTING}'))
 SELECT m.text, m.entity_type, n.rowid AS name_row, m.plural AS query_form, n.plural AS name_form
 FROM missed m JOIN names n ON n.type = m.type AND left(n.plural, {_BLOCK}) = left(m.plural, {_BLOCK})
-    AND length(n.plural) BETWEEN m.size * 0.9 AND m.size * 1.11
+    AND left(n.plural, m.half) = left(m.plural, m.half) AND length(n.plural) BETWEEN m.size * 0.9 AND m.size * 1.11
 UNION
 SELECT m.text, m.entity_type, n.rowid AS name_row, m.plural AS query_form, n.plural AS name_form
 FROM missed m JOIN names n ON n.type = m.type AND right(n.plural, {_BLOCK}) = right(m.plural, {_BLOCK})
-    AND length(n.plural) BETWEEN m.size * 0.9 AND m.size * 1.11
+    AND right(n.plural, m.half) = right(m.plural, m.half) AND length(n.plural) BETWEEN m.size * 0.9 AND m.size * 1.11
 """
 
 _ADD_NEAR = f"""
@@ -156,7 +157,7 @@ SELECT near.text, near.entity_type, n.row, n.lexicon, n.id, n.name, n.kind, n.ty
 FROM near JOIN names n ON n.rowid = near.name_row
 JOIN vocabularies v ON v.lexicon = n.lexicon AND v.source = n.source
 WHERE NOT regexp_matches(n.plural, '{_EXACTING}')
-QUALIFY rank() OVER (PARTITION BY near.text, near.entity_type ORDER BY near.ratio DESC, v.priority) = 1
+QUALIFY rank() OVER (PARTITION BY near.text, near.entity_type ORDER BY near.ratio DESC, v.priority, n.kind) = 1
 """
 
 # One row a concept: its surest name; a retired identifier gives way to the one that replaced it.

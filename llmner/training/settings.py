@@ -234,12 +234,18 @@ def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> Gen
 def read_whole(path: Path) -> dict[str, Any]:
     """What a YAML file and those it extends hold.
 
+    ``further_corpora`` of a file come to the ``corpora`` of the one it extends.
+
     Raises:
         ConfigError: One of them is not readable, not YAML or no mapping.
     """
     raw = read_mapping(path)
     base = raw.pop("extends", None)
-    return raw if base is None else changed(read_whole(path.parent / base), raw)
+    if base is None:
+        return raw
+    whole = changed(read_whole(path.parent / base), raw)
+    whole["corpora"] = [*whole.get("corpora", ()), *whole.pop("further_corpora", ())]
+    return whole
 
 
 def changed(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bioc
+import boto3
 import duckdb
 import pyarrow.parquet as pq
 import pyoxigraph
@@ -18,6 +19,7 @@ from bioc import pubtator
 from biolink_model.datamodel import pydanticmodel_v2 as biolink
 from papers import make_lexicon, make_nights
 
+from llmner import storage
 from llmner.errors import ConfigError, DatasetError
 from llmner.graph import ladybug
 from llmner.graph.build import Cutoffs
@@ -221,6 +223,19 @@ def test_the_biocypher_adapter_yields_nodes_and_edges(exported: Export, monkeypa
     assert all(subject in nodes and object in nodes for _, subject, object, _, _ in edges)
     assert len({id for id, *_ in edges}) == len(edges)
     assert pq.read_table(out / "mentions.parquet").num_rows == sum(label == "mentions" for *_, label, _ in edges)
+
+
+def test_from_and_to_s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for key, value in s3_environment.items():
+        monkeypatch.setenv(key, value)
+    boto3.client("s3").create_bucket(Bucket="exports")
+    make_nights("s3://exports/set", make_lexicon(tmp_path), 1)
+    for format in ("neo4j", "bioc"):
+        for _ in range(2):  # the second takes the first one's place
+            export(format, "s3://exports/set", f"s3://exports/{format}", cutoffs=ALL)
+        assert check(f"s3://exports/{format}") == []
+    lines = (storage.read_bytes("s3://exports/neo4j/documents.csv") or b"").decode().splitlines()
+    assert len(lines) == 7
 
 
 def test_a_folder_with_something_else_is_left_alone(nights: str, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ NAMES = [
     Name("MONDO:1", "hypertension", "preferred", "mondo"),
     Name("MONDO:2", "sample fever", "preferred", "mondo"),
     Name("HP:1", "Headache", "preferred", "hp"),
+    Name("HGNC:1", "CAT", "synonym", "hgnc", "gene"),
+    Name("HGNC:2", "CAT", "preferred", "hgnc", "gene"),
 ]
 
 
@@ -100,6 +102,13 @@ def test_ambiguity_keeps_all_candidates_and_says_so(tmp_path: Path, lexicon: str
     rows = links_of(uri)["cold"]
     assert [(r["concept_id"], r["rank"], r["candidates"]) for r in rows] == [("MESH:D3", 1, 2), ("MESH:D4", 2, 2)]
     assert rows[0]["score"] < 0.5
+
+
+def test_an_approved_symbol_comes_before_another_genes_alias(tmp_path: Path, lexicon: str) -> None:
+    uri = str(tmp_path / "set")
+    commit(uri, "one", [Document("1", "CAT rose.", [("CAT", "protein")])])
+    link(uri, [lexicon])
+    assert [(r["concept_id"], r["candidates"], r["kind"]) for r in links_of(uri)["CAT"]] == [("HGNC:2", 1, "preferred")]
 
 
 def test_types_must_agree_and_digits_are_never_near(tmp_path: Path, lexicon: str) -> None:

@@ -4,6 +4,8 @@ Invariant: each quad stands once. A difference is two files, the quads that are 
 the first and deletes the second has the new graph.
 """
 
+from urllib.parse import quote
+
 from llmner import storage
 from llmner.concepts import PREFIXES
 from llmner.graph.snapshot import Rows
@@ -41,7 +43,7 @@ _OCCURRENCES = """
 
 def write_rdf(rows: Rows, out: str) -> None:
     """Write ``graph.nq``, and for a difference ``deleted.nq``; ``provenance.nq`` says where the graph comes from."""
-    graph = f"{_OURS}graph:{storage.join(rows.view.uri).rpartition('/')[2]}"
+    graph = f"{_OURS}graph:{quote(rows.view.uri.rpartition('/')[2])}"
     _define_macros(rows, graph)
     new = _quads("new") if rows.since is None else f"{_quads('new')} EXCEPT {_quads('old')}"
     copy_lines(rows.connection, f"{new} ORDER BY line", storage.join(out, "graph.nq"))

