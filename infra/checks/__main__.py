@@ -22,7 +22,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[str]]] = {
 
 
 def problems(name: str, infra: Path) -> list[str]:
-    """The problems that one check finds; a check that cannot go on is one, too."""
+    """Return the problems that one check finds; that it cannot go on is one, too."""
     found: list[str] = []
     try:
         found.extend(CHECKS[name](infra))

@@ -15,7 +15,7 @@ BUCKET = "example-bucket"  # in the place of the policy's variable
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of the files in ``cloud``; those for `ray up` are held against Ray's own schema by the tests."""
+    """Yield the problems of the files in ``cloud``; the tests hold those for `ray up` against Ray's own schema."""
     folder = infra / "cloud"
     yield from _terraform(folder / "terraform")
     yield from _policy(folder / "policy.json")

@@ -10,7 +10,7 @@ TARGETS = {"cpu", "gpu"}
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of the Dockerfile."""
+    """Yield the problems of the Dockerfile."""
     path = infra / "container" / "Dockerfile"
     yield from said(run("hadolint", "--no-color", path))
     text = path.read_text(encoding="utf-8")
@@ -31,6 +31,6 @@ def check(infra: Path) -> Iterator[str]:
 
 
 def _whole(name: str, names: dict[str, tuple[str, str]]) -> str:
-    """A stage with the stages that it is built on before it."""
+    """Return a stage behind the stages that it is built on."""
     base, stage = names[name]
     return (_whole(base, names) if base in names else "") + stage

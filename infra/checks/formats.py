@@ -15,7 +15,7 @@ rules:
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of the files with these endings."""
+    """Yield the problems of the files with these endings."""
     done = run("yamllint", "--strict", "--format", "parsable", "--config-data", RULES, infra)
     yield from (line.removeprefix(f"{infra}/") for line in said(done))
     for path in sorted(infra.rglob("*.json")):

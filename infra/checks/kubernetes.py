@@ -54,7 +54,7 @@ POD_MONITOR = {
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of all overlays, and of the component on top of one."""
+    """Yield the problems of all overlays, and of the component on top of one."""
     folder = infra / "kubernetes"
     for overlay in sorted((folder / "overlays").iterdir()):
         yield from _prefixed(f"overlays/{overlay.name}", _checked(render(overlay), folder))
@@ -62,7 +62,7 @@ def check(infra: Path) -> Iterator[str]:
 
 
 def render(kustomization: Path) -> list[Object]:
-    """The objects of a kustomization.
+    """Return the objects of a kustomization.
 
     Raises:
         ProblemError: kustomize refuses it, or has something to complain about.
@@ -107,7 +107,7 @@ def _checked(objects: list[Object], folder: Path) -> Iterator[str]:
 
 
 def nightly(job: Object, patch: Path) -> Object:
-    """The RayJob that nightly.sh makes of the baseline's, made the same way.
+    """Return the RayJob that nightly.sh makes of the baseline's, made the same way.
 
     Raises:
         ProblemError: The patch cannot be applied.
@@ -130,7 +130,7 @@ def _of_kubernetes(o: Object) -> Iterator[str]:
 
 
 def pods(o: Object) -> Iterator[tuple[str, Object]]:
-    """The pod templates in an object, at any depth, and where they are."""
+    """Yield the pod templates in an object, at any depth, and where they are."""
 
     def walk(node: Any, path: str) -> Iterator[tuple[str, Object]]:
         if isinstance(node, dict):
@@ -193,7 +193,7 @@ def _enumerations(o: Object) -> Iterator[str]:
 
 
 def _references(objects: list[Object]) -> Iterator[str]:
-    """Names, labels and ports that refer to nothing."""
+    """Yield the names, labels and ports that refer to nothing."""
     maps = {o["metadata"].get("name") for o in objects if o["kind"] == "ConfigMap"}
     accounts = {o["metadata"].get("name") for o in objects if o["kind"] == "ServiceAccount"}
     templates = [template for o in objects for _, template in pods(o)]

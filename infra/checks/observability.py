@@ -22,7 +22,7 @@ VARIABLES = re.compile(r"\$\{?\w+\}?")
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of the files in ``observability``."""
+    """Yield the problems of the files in ``observability``."""
     folder = infra / "observability"
     yield from _promtool(folder)
     rules = yaml.safe_load((folder / "rules.yml").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def _failed(file: str, done: CompletedProcess[str]) -> Iterator[str]:
 
 
 def _tested(folder: Path, rules: dict[str, Any]) -> Iterator[str]:
-    """Alerts that no test sees fire."""
+    """Yield the alerts that no test sees fire."""
     tests = yaml.safe_load((folder / "rules_test.yml").read_text(encoding="utf-8"))["tests"]
     fired = {a["alertname"] for t in tests for a in t.get("alert_rule_test", []) if a["exp_alerts"]}
     alerts = {r["alert"] for g in rules["groups"] for r in g["rules"] if "alert" in r}
@@ -59,7 +59,7 @@ def _tested(folder: Path, rules: dict[str, Any]) -> Iterator[str]:
 
 
 def _typed(path: Path) -> Iterator[str]:
-    """Where Grafana's types do not hold; a dashboard that is imported would not be looked at so closely."""
+    """Yield where Grafana's types do not hold; the compiler looks less closely at a dashboard that is imported."""
     program = "import type { Dashboard } from '@grafana/schema';\nexport const dashboard: Partial<Dashboard> = "
     with tempfile.TemporaryDirectory(dir=HOME) as name:
         source = Path(name) / "dashboard.ts"
@@ -81,7 +81,7 @@ def _series(where: str, expression: str, known: set[str]) -> Iterator[str]:
 
 
 def _names(node: Any) -> set[str]:
-    """The series that a parsed expression reads, at any depth."""
+    """Return the series that a parsed expression reads, at any depth."""
     if isinstance(node, promql_parser.VectorSelector):
         return {node.name}
     names = ("expr", "lhs", "rhs", "vector_selector", "args", "vs", "param")

@@ -26,7 +26,7 @@ KINDS = {"RayJob": "rayjobs", "RayCronJob": "raycronjobs"}
 
 
 def problems(o: Object) -> Iterator[str]:
-    """What is wrong with an object of one of Ray's kinds."""
+    """Yield what is wrong with an object of one of Ray's kinds."""
     if o["apiVersion"] != "ray.io/v1":
         yield f"apiVersion {o['apiVersion']}: ray.io/v1 is meant"
     own = list(_held_against(_own_schema()[o["kind"]], o["spec"], "spec"))
@@ -46,7 +46,7 @@ def _own_schema() -> Object:
 
 @functools.cache
 def published_schema(kind: str) -> Object | None:
-    """KubeRay's schema of a kind, made strict; None where there is none.
+    """Return KubeRay's schema of a kind, made strict; None where there is none.
 
     Raises:
         ProblemError: ``KUBERAY_SCHEMAS`` names a folder that does not hold it.
@@ -64,7 +64,7 @@ def published_schema(kind: str) -> Object | None:
 
 
 def _strict(schema: Object) -> Object:
-    """The schema for jsonschema: no unknown fields, and Kubernetes' own words translated."""
+    """Return the schema for jsonschema: no unknown fields, and Kubernetes' own words translated."""
 
     def walk(node: Any) -> Any:
         if isinstance(node, list):
@@ -91,7 +91,7 @@ def _held_against(schema: Object, value: Any, where: str) -> Iterator[str]:
 
 
 def _cel(schema: Object, value: Any, where: str) -> Iterator[str]:
-    """The schema's rules in the Common Expression Language that are broken; those on a change say nothing here."""
+    """Yield the broken rules in the Common Expression Language; those on a change of value are passed over."""
     for rule in schema.get("x-kubernetes-validations", []):
         if "oldSelf" not in rule["rule"]:
             environment = celpy.Environment()

@@ -16,7 +16,7 @@ AUTHENTICATED_FROM = (2, 52)
 
 
 def broken_rules(o: Object) -> Iterator[str]:
-    """The rules that an object breaks."""
+    """Yield the rules that an object breaks."""
     yield from _name(o)
     spec = o["spec"]
     if o["kind"] == "RayCronJob":

@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.checks.tools import HOME, run, said
 
 DAGS = {"llmner_nightly"}
-# Longest to say, first found: options that sbatch knows and this project may use.
+# Options that sbatch knows and that this project uses.
 SBATCH = {
     "job-name",
     "nodes",
@@ -34,7 +34,7 @@ print("DAGS", *bag.dag_ids)
 
 
 def check(infra: Path) -> Iterator[str]:
-    """Problems of the files in ``schedule``, and of every shell script."""
+    """Yield the problems of the files in ``schedule``, and of every shell script."""
     folder = infra / "schedule"
     for script in sorted((*infra.rglob("*.sh"), *infra.rglob("*.sbatch"))):
         yield from said(run("shellcheck", "--format", "gcc", script))

@@ -18,7 +18,7 @@ class ProblemError(Exception):
 def run(
     program: str, *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program and return what it said; standard error counts, so callers look at it, too.
+    """Run a program and return what it said; many report on standard error, so callers look at that, too.
 
     Raises:
         ProblemError: There is no such program.
@@ -34,5 +34,5 @@ def run(
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines of a program that found problems."""
+    """Return the lines that a program wrote."""
     return [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
