@@ -1,6 +1,8 @@
 """Yields this folder's graph to BioCypher: nodes and edges as the tuples it takes.
 
->>> biocypher = BioCypher("biocypher_config.yaml", "schema_config.yaml")
+>>> biocypher = BioCypher(
+...     biocypher_config_path="biocypher_config.yaml", schema_config_path="schema_config.yaml"
+... )
 >>> biocypher.write_nodes(Adapter().nodes())
 >>> biocypher.write_edges(Adapter().edges())
 """

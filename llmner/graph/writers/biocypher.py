@@ -26,19 +26,22 @@ def write_biocypher(rows: Rows, out: str) -> None:
     for relation in RELATIONS:
         uri = storage.join(out, f"{relation.name}.parquet")
         copy(rows.connection, rows.rows(relation), uri, "FORMAT parquet, COMPRESSION zstd")
-    schema = {f"llmner {relation.name}".replace("_", " "): _entry(relation) for relation in RELATIONS}
+    schema = {relation.label.lower().replace("_", " "): _entry(relation) for relation in RELATIONS}
     write_text(storage.join(out, "schema_config.yaml"), yaml.safe_dump(schema, sort_keys=False))
-    settings = {"biocypher": {"dbms": "neo4j", "offline": True, "head_ontology": None}}
+    # Without a head ontology nothing is fetched; CSV is what every version of Neo4j reads rightly.
+    settings = {
+        "biocypher": {"dbms": "neo4j", "offline": True, "head_ontology": None},
+        "neo4j": {"file_format": "csv", "edge_labels_order": "Leaves"},
+    }
     write_text(storage.join(out, "biocypher_config.yaml"), yaml.safe_dump(settings, sort_keys=False))
     write_text(storage.join(out, "adapter.py"), resource("graph/biocypher_adapter.py").read_text("utf-8"))
 
 
 def _entry(relation: Relation) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "represented_as": "node" if relation.ends is None else "edge",
-        "label_as_edge": relation.label,
-        "preferred_id": _IDENTIFIERS.get(relation.name),
+    is_node = relation.ends is None
+    return {
+        "represented_as": "node" if is_node else "edge",
+        **({"preferred_id": _IDENTIFIERS[relation.name]} if is_node else {}),
         "input_label": relation.name,
         "properties": {name: _TYPES[type] for name, type in relation.properties.items()},
     }
-    return {k: v for k, v in entry.items() if v is not None and not (k == "label_as_edge" and relation.ends is None)}
