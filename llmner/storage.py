@@ -10,8 +10,10 @@ import os
 import posixpath
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO
+from operator import itemgetter
+from typing import IO, Any
 
 import fsspec
 import pyarrow.fs
@@ -19,6 +21,8 @@ from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
 
 from llmner.errors import STORAGE_FAILED, AccessError, StorageError
+
+_DELETIONS = 16  # requests at a time
 
 
 def absolute_uri(uri: str) -> str:
@@ -46,7 +50,24 @@ def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
     fs, path = file_system(uri)
     if isinstance(fs, LocalFileSystem):
         return pyarrow.fs.LocalFileSystem(), path
-    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs)), path
+    return pyarrow.fs.PyFileSystem(_LiteralPaths(fs)), path
+
+
+class _LiteralPaths(pyarrow.fs.FSSpecHandler):
+    """Moves and deletes what a path names; fsspec would take ``[``, ``*`` and ``?`` in it for a pattern."""
+
+    def move(self, src: str, dest: str) -> None:
+        self.fs.cp_file(src, dest)
+        self.fs.rm_file(src)
+
+    def copy_file(self, src: str, dest: str) -> None:
+        self.fs.cp_file(src, dest)
+
+    def delete_file(self, path: str) -> None:
+        self.fs.rm_file(path)
+
+    def delete_dir(self, path: str) -> None:
+        _remove_tree(self.fs, path)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -96,7 +117,7 @@ def write_whole(uri: str, content: bytes) -> None:
 
 
 def write_new(uri: str, content: bytes) -> bool:
-    """Create a file that must not exist yet; of several writers exactly one gets True."""
+    """Create a file that must not exist yet; of writers of different contents exactly one gets True."""
     with access(uri):
         fs, path = file_system(uri)
         try:
@@ -109,7 +130,8 @@ def write_new(uri: str, content: bytes) -> bool:
             else:
                 fs.pipe_file(path, content, mode="create")
         except FileExistsError:
-            return False
+            # The driver asks again where an answer was lost; then the file may be the one of its first request.
+            return not isinstance(fs, LocalFileSystem) and read_bytes(uri) == content
         return True
 
 
@@ -134,23 +156,28 @@ def read_bytes(uri: str) -> bytes | None:
 
 def list_names(uri: str, suffix: str = "") -> list[str]:
     """Return the sorted names of the files right below a URI; none where there is no such folder."""
-    return [name for name in _entries(uri, "file") if name.endswith(suffix)]
+    return [name for name in list_sizes(uri) if name.endswith(suffix)]
+
+
+def list_sizes(uri: str) -> dict[str, int]:
+    """Return the bytes of the files right below a URI, sorted by their names; none where there is no such folder."""
+    return {name: int(entry["size"]) for name, entry in _entries(uri, "file")}
 
 
 def list_folders(uri: str) -> list[str]:
     """Return the sorted names of the folders right below a URI; none where there is no such folder."""
-    return _entries(uri, "directory")
+    return [name for name, _ in _entries(uri, "directory")]
 
 
-def _entries(uri: str, kind: str) -> list[str]:
+def _entries(uri: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
     with access(uri):
         fs, path = file_system(uri)
         try:
             entries = fs.ls(path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-    names = (e["name"].rstrip("/") for e in entries if e["type"] == kind)
-    return sorted(posixpath.basename(name) for name in names if name != path.rstrip("/"))
+    named = ((e["name"].rstrip("/"), e) for e in entries if e["type"] == kind)
+    return sorted(((posixpath.basename(name), e) for name, e in named if name != path.rstrip("/")), key=itemgetter(0))
 
 
 def remove(uri: str) -> None:
@@ -158,9 +185,18 @@ def remove(uri: str) -> None:
     with access(uri):
         fs, path = file_system(uri)
         try:
-            fs.rm(path, recursive=True)
+            if isinstance(fs, LocalFileSystem):
+                fs.rm(path, recursive=True)
+            else:
+                _remove_tree(fs, path)
         except FileNotFoundError:
             return
+
+
+def _remove_tree(fs: fsspec.AbstractFileSystem, path: str) -> None:
+    """Delete a file, or all below a folder, in storage other than a disk; no character of a path is a wildcard."""
+    with ThreadPoolExecutor(_DELETIONS) as pool:
+        list(pool.map(fs.rm_file, fs.find(path)))
 
 
 @contextmanager
@@ -177,4 +213,8 @@ def move(uri: str, to: str) -> None:
     """Give a file another name in the same storage; what had that name is replaced."""
     with access(uri):
         fs, path = file_system(uri)
-        fs.mv(path, file_system(to)[1])
+        if isinstance(fs, LocalFileSystem):
+            os.replace(path, file_system(to)[1])
+        else:
+            fs.cp_file(path, file_system(to)[1])
+            fs.rm_file(path)

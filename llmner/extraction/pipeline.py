@@ -52,6 +52,7 @@ def run_pipeline(
     run_id: str,
     resumed: int,
     on_progress: OnProgress,
+    must_stop: Callable[[], bool],
 ) -> Progress:
     """Read, segment, tag, select and write all documents but those that are done.
 
@@ -62,6 +63,7 @@ def run_pipeline(
         run_id: Names the run in the rows that it writes.
         resumed: Documents that are done.
         on_progress: Called about once a second, from another thread.
+        must_stop: Asked as often whether the run must end because it may not write any more.
 
     Raises:
         JobFailedError: The run ended early; a new start goes on where it was.
@@ -76,7 +78,7 @@ def run_pipeline(
     with (
         storage.access(plan.batch.documents),
         _data_context(plan.checkpoint, config.stall_minutes),
-        _watch(state, on_progress),
+        _watch(state, on_progress, must_stop),
         _understood(state, config),
     ):
         # One block a read task, or Ray splits small inputs into very many.
@@ -163,12 +165,15 @@ def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
 
 
 @contextmanager
-def _watch(state: SharedState, on_progress: OnProgress) -> Iterator[None]:
-    """Report progress from a thread of its own."""
+def _watch(state: SharedState, on_progress: OnProgress, must_stop: Callable[[], bool]) -> Iterator[None]:
+    """Report progress from a thread of its own, and end the run when it must stop."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(REPORT_SECONDS):
+            if must_stop():
+                state.end()
+                return
             try:
                 on_progress(state.progress())
             except ray.exceptions.RayError:

@@ -80,6 +80,10 @@ class SharedState:
         progress: Progress = ray.get(self._actor.progress.remote(), timeout=_ANSWER_SECONDS)
         return progress
 
+    def end(self) -> None:
+        """End the process that holds the state, and with it the run: no worker can begin or end anything without it."""
+        ray.kill(self._actor)
+
     def error(self) -> LlmnerError | None:
         """Return the error of ours that ends the run; None as well where the process does not answer."""
         try:
