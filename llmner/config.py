@@ -97,7 +97,8 @@ class JobConfig(Settings):
             ``org/name@revision`` names a branch, tag or commit.
         adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
         adapters: Other adapters for single tag sets or languages, by their names; vLLM only.
-        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well.
+        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well,
+            decided once where the job starts.
         engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.

@@ -13,7 +13,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from llmner.annotator import Judge, Tagger, TagSets
 from llmner.config import JobConfig
 from llmner.errors import ModelError
-from llmner.models.loading import load_engine, load_vllm_engine
+from llmner.models.loading import decided_number_type, load_engine, load_vllm_engine
 from llmner.models.registry import generator_spec
 from llmner.models.spec import GeneratorSpec
 from llmner.selection.competition import Rules
@@ -91,7 +91,7 @@ def load_judge(selection: Selection, tag_sets: TagSets) -> Judge:
 
 
 def generator_of(config: JobConfig) -> Loadable[Engine]:
-    """Return the generator of a job.
+    """Return the generator of a job; its number type is decided here, for all workers.
 
     Raises:
         ModelError: There is no such model.
@@ -101,7 +101,7 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
         adapter=config.adapter,
         adapters=config.adapters,
         open_bias=config.open_bias,
-        dtype=config.dtype,
+        dtype=decided_number_type(config.dtype, gpu=config.tag.gpus > 0),
         grammar=config.engine == "local" or config.vllm.grammar,
     )
     return Loadable(partial(_load_generator, config, spec), spec.fingerprint())
@@ -117,7 +117,7 @@ def _load_generator(config: JobConfig, spec: GeneratorSpec) -> Engine:
 
 
 def selection_of(config: JobConfig) -> Selection | None:
-    """Return the selection of a job; None where no selector runs.
+    """Return the selection of a job, its number type decided for all workers; None where no selector runs.
 
     Raises:
         ModelError: There is no such selector.
@@ -125,7 +125,7 @@ def selection_of(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    spec = selector_spec(select.model or config.model, dtype=config.dtype)
+    spec = selector_spec(select.model or config.model, dtype=decided_number_type(config.dtype, gpu=select.gpus > 0))
     settings = read_settings(spec.folder)
     unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
     if select.mode == "on" and unknown:

@@ -9,6 +9,9 @@ from typing import Literal
 
 from llmner.errors import DocumentTooLargeError
 
+# For a data set's fingerprint: raise it when the same file would give other texts or languages.
+VERSION = 1
+
 Lang = Literal["en", "zh"]
 
 MAX_TEXT = 2_000_000  # code points of one document
