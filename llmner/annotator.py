@@ -9,6 +9,7 @@ is written into its row and touches no other; a model that is broken itself rais
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 TagSets = Mapping[str, Sequence[TagSet]]  # by language
 
+CANARIES: Mapping[str, str] = MappingProxyType({"en": "Aspirin lowers fever.", "zh": "阿司匹林可以退热。"})  # harmless
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
@@ -41,6 +44,10 @@ class Step(Protocol):
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """Write into documents that it takes what it finds."""
+        ...
+
+    def canaries(self) -> list[Row]:
+        """Return harmless documents: if the step cannot take them, the fault is its model's."""
         ...
 
 
@@ -97,6 +104,10 @@ class Segmenter:
         """Every document gets its columns."""
         return True
 
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        return [document_row(Document("canary", lang, "", text, lang=lang)) for lang, text in CANARIES.items()]
+
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Documents without any text are ``empty``."""
         for row in rows:
@@ -133,6 +144,13 @@ class Tagger:
     def takes(self, row: Row) -> bool:
         """Documents that nothing has gone wrong with, and that have a text."""
         return bool(row["status"] == "read")
+
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        segmenter = Segmenter(max_length=400)
+        rows = [row for row in segmenter.canaries() if row["lang"] in self._tag_sets]
+        segmenter(rows)
+        return rows
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Afterwards no document has the status ``read``."""
@@ -176,6 +194,18 @@ class Judge:
     def takes(self, row: Row) -> bool:
         """Documents with mentions."""
         return bool(row["mentions"])
+
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        rows = []
+        for t in self._tag_sets.values():
+            text = CANARIES[t.lang]
+            row = document_row(Document("canary", t.name, "", text, lang=t.lang))
+            answer = TaggingResult((Mention(0, len(text) - 1, t.types[0].name, 0.5),))
+            row |= {"sentences": [{"start": 0, "end": len(text)}]}
+            _assemble(row, [(0, TaggingRequest(text, t), answer)])
+            rows.append(row)
+        return rows
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Documents of whose mentions none is kept are ``empty``."""

@@ -70,7 +70,7 @@ def run_pipeline(
         LlmnerError: The run cannot go on, and so cannot a new start.
     """
     config = plan.config
-    state = SharedState.start(resumed=resumed)
+    state = SharedState.start(resumed=resumed, memory=plan.suspects)
     cpus = share_of_cpu()
     documents = DocumentDatasource(plan.files, fields=config.fields)
     source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)

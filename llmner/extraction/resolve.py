@@ -57,6 +57,11 @@ class Plan:
         return self.batch.checkpoint(self.checkpoint_name)
 
     @property
+    def suspects(self) -> str:
+        """The file beside it that keeps the documents that are suspected of killing workers."""
+        return f"{self.checkpoint}.suspects.json"
+
+    @property
     def inputs(self) -> list[Input]:
         """The inputs as a manifest lists them, before anything is counted."""
         return [Input(uri=f.url, size=f.size, version=f.revision) for f in self.files]

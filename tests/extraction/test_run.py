@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from capital_words import IncompleteEngine, StuckEngine, run
+from capital_words import BrokenEngine, IncompleteEngine, StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
@@ -218,9 +218,11 @@ def test_bad_documents_touch_no_other(corpus: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_is_broken_ends_the_job_and_leaves_no_manifest(corpus: Path, tmp_path: Path) -> None:
-    write_jsonl(corpus / "a.jsonl", ["BROKEN"] * 8)
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"] * 8)
     with pytest.raises(ModelError, match="out of order"):
-        run(job(corpus, output=tmp_path / "out", batch="b"))
+        extract(
+            job(corpus, output=tmp_path / "out", batch="b"), generator=Loadable(BrokenEngine, BrokenEngine.fingerprint)
+        )
     assert open_dataset(str(tmp_path / "out")).manifests == ()
     with BatchLock(Layout.at(str(tmp_path / "out")).batch("b").locks) as lock:
         assert lock.held(), "the lock is released"
