@@ -8,6 +8,7 @@ passed around or stored. What is written whole is seen whole or not at all.
 import errno
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from fsspec.implementations.local import LocalFileSystem
 from llmner.errors import STORAGE_FAILED, AccessError, StorageError
 
 _DELETIONS = 16  # requests at a time
+_CREDENTIALS = (
+    re.compile(r"(://)[^/?#@]+(?=@)"),  # user:password@
+    re.compile(r"([?&](?:[^=&#]*(?:signature|credential|token|secret|password|access_?key)[^=&#]*|sig)=)[^&#]+", re.I),
+)
 
 
 def absolute_uri(uri: str) -> str:
@@ -37,12 +42,24 @@ def file_system(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Listings are not cached: other processes write to the same place.
 
     Raises:
-        AccessError: A protocol that nothing here speaks.
+        AccessError: A protocol that nothing here speaks, or a URI with credentials in it.
     """
+    if (safe := _redacted(uri)) != uri:
+        # A URI goes into documents, manifests, logs and tasks; what is in it is told to all who read them.
+        hint = "give them by environment variables or a file of the driver's, e.g. AWS_ACCESS_KEY_ID, ~/.netrc"
+        raise AccessError(f"{safe}: there are credentials in the URI", hint=hint)
     try:
         return fsspec.url_to_fs(absolute_uri(uri), use_listings_cache=False)
     except (ValueError, ImportError) as e:
         raise AccessError(f"{uri}: no such kind of storage: {e}", hint="install the fsspec driver for it") from e
+
+
+def _redacted(uri: str) -> str:
+    """Return a URI with what is secret in it starred out."""
+    if "://" in uri:
+        for secret in _CREDENTIALS:
+            uri = secret.sub(r"\1***", uri)
+    return uri
 
 
 def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -90,13 +107,17 @@ def access(uri: str) -> Iterator[None]:
     except PermissionError as e:
         raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
     except OSError as e:
-        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AccessError(f"{uri}: the disk is full: {e}", hint="make room; what is done stays") from e
+        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
             raise AccessError(f"{uri}: cannot be written: {e}", hint="choose another place") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
     except Exception as e:
         # The errors of these share no base class with Python's own; all others pass.
         if type(e).__module__.partition(".")[0] not in ("botocore", "aiobotocore", "aiohttp"):
             raise
+        if getattr(e, "status", None) in (401, 403):
+            raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
         if "redential" in type(e).__name__:
             raise AccessError(f"{uri}: {e}", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e

@@ -12,6 +12,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from llmner.annotator import Judge, Tagger, TagSets
 from llmner.config import JobConfig
+from llmner.cores import available_cores
 from llmner.errors import ModelError
 from llmner.models.loading import decided_number_type, load_engine, load_vllm_engine
 from llmner.models.registry import generator_spec
@@ -109,7 +110,7 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
 
 def _load_generator(config: JobConfig, spec: GeneratorSpec) -> Engine:
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
-    threads = config.tag.threads or os.cpu_count()
+    threads = config.tag.threads or available_cores()
     if config.engine == "vllm":
         os.environ["OMP_NUM_THREADS"] = str(threads)
         return load_vllm_engine(spec, config.vllm, gpus=config.tag.gpus)
@@ -134,6 +135,6 @@ def selection_of(config: JobConfig) -> Selection | None:
             spec.name,
             ", ".join(unknown),
         )
-    factory = partial(load_selector, spec, threads=select.threads or os.cpu_count())
+    factory = partial(load_selector, spec, threads=select.threads or available_cores())
     selector: Loadable[Selector] = Loadable(factory, spec.fingerprint())
     return Selection(selector, settings.rules(select.threshold), select.mode)
