@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from llmner.documents import Document, Row, document_row
+from llmner.documents import NO_TAG_SET, Document, Row, document_row
 from llmner.errors import LlmnerError, TaggingError
 from llmner.mentions import Mention, parents
 from llmner.segmentation import segment
@@ -166,6 +166,10 @@ class Tagger:
         for (r, s), request, result in zip(places, requests, results, strict=True):
             found[r].append((s, request, result))
         for row, answers in zip(rows, found, strict=True):
+            if not self._tag_sets.get(row["lang"]):
+                row |= {"status": "empty", "error_class": NO_TAG_SET, "error_stage": self.name}
+                row["error_message"] = f"there is no tag set for language {row['lang']}"
+                continue
             try:
                 _assemble(row, answers)
             except Exception as e:  # noqa: BLE001 - whatever it is, it is this document's alone

@@ -119,6 +119,10 @@ class JobFailedError(LlmnerError):
     retryable = True
 
 
+class TooManyFailedError(LlmnerError):
+    """A run of whose documents more failed or were rejected than the job allows."""
+
+
 class StoppedError(LlmnerError):
     """A run that was asked to stop, and left a checkpoint to go on from."""
 

@@ -8,6 +8,7 @@ the last in reading order stays, whatever order they were processed in.
 import hashlib
 import io
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from llmner.dataset.layout import BatchLayout, Layout
 from llmner.dataset.manifest import Draft, File, Input, Manifest
 from llmner.dataset.publish import missing, publish
 from llmner.dataset.schema import DOCUMENT_SCHEMA, RECORD_BITS, STATUSES
-from llmner.documents import FILE_SOURCE
+from llmner.documents import FILE_SOURCE, NO_TAG_SET
 from llmner.errors import CountMismatchError, DatasetError
 
 _PENDING = ".pending.parquet"
@@ -62,15 +63,22 @@ class _Content:
     status: np.ndarray  # index into STATUSES
     mentions: int  # that are kept
     broken: dict[int, str]  # error of the input by its number
+    reasons: Counter[str]  # rows by the class of their error
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The files of a batch and what is in them; see ``Draft`` for ``counts``."""
+    """The files of a batch and what is in them; see ``Draft`` for ``counts`` and ``reasons``."""
 
     files: list[File]
     inputs: list[Input]
     counts: dict[str, int]
+    reasons: dict[str, int]
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """The documents among ``reasons`` that failed or were rejected, and are not only without a tag set."""
+        return {name: n for name, n in self.reasons.items() if name != NO_TAG_SET}
 
 
 def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int, for_each: ForEach) -> Counted:
@@ -114,7 +122,8 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         )
         for n, i in enumerate(inputs)
     ]
-    return Counted([c.file for c in contents], counted, counts)
+    reasons = sum((c.reasons for c in contents), Counter())
+    return Counted([c.file for c in contents], counted, counts, dict(reasons.most_common()))
 
 
 def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
@@ -177,7 +186,7 @@ def _content(documents: str, name: str) -> _Content:
     content = storage.read_bytes(storage.join(documents, name))
     if content is None:
         raise CountMismatchError(f"{documents}/{name} is gone", hint="run the same command again")
-    columns = ["record", "doc_key", "status", "mentions", "source", "error_message"]
+    columns = ["record", "doc_key", "status", "mentions", "source", "error_class", "error_message"]
     table = pq.read_table(io.BytesIO(content), columns=columns)
     files = table.filter(pc.equal(table["source"], FILE_SOURCE)).select(["record", "error_message"]).to_pylist()
     return _Content(
@@ -187,6 +196,7 @@ def _content(documents: str, name: str) -> _Content:
         pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
         pc.sum(pc.struct_field(pc.list_flatten(table["mentions"]), "kept")).as_py() or 0,
         {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
+        Counter(table["error_class"].drop_null().to_pylist()),
     )
 
 

@@ -24,7 +24,7 @@ from llmner.dataset.manifest import Draft, Manifest, find_manifest
 from llmner.dataset.schema import SCHEMA_VERSION
 from llmner.errors import CountMismatchError, DatasetError, LlmnerError
 from llmner.extraction.cluster import in_tasks, own_ray
-from llmner.extraction.counts import Progress
+from llmner.extraction.counts import Progress, check_share
 from llmner.extraction.models import Loadable, Selection
 from llmner.extraction.pipeline import OnProgress, run_pipeline
 from llmner.extraction.resolve import Plan, resolve
@@ -112,13 +112,14 @@ def _extract(
             selection=selection,
             run_id=run_id,
             on_progress=on_progress,
-            must_stop=lambda: lock.lost,
+            check=partial(_check_going_on, plan, lock),
         )
         progress = _run_to_the_end(pipeline, plan, lock)
         if not progress.complete:
             raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
         _check_writable(plan, lock)
         counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
+        check_share(counted.counts["documents"], counted.failed, plan.config.max_failed_share)
         _check_writable(plan, lock)
         manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
@@ -147,11 +148,27 @@ def _check_writable(plan: Plan, lock: BatchLock) -> None:
         DatasetError: Another run holds it or has committed it, or may hold it by now.
     """
     if not lock.held():
-        message = f"batch {plan.batch.name}: this run lost its lock, for storage or this machine stood still too long"
-        raise DatasetError(message, hint="run the same command again; it goes on, or says which run took over")
+        raise _lost(plan)
     if other := find_manifest(plan.layout, plan.batch.name):
         message = f"batch {plan.batch.name} was committed by another run, {other.run_id}"
         raise DatasetError(message, hint="see what that run says")
+
+
+def _check_going_on(plan: Plan, lock: BatchLock, progress: Progress) -> None:
+    """Make sure that a running pipeline may and should go on; asks no storage.
+
+    Raises:
+        DatasetError: The lock is lost.
+        TooManyFailedError: Too many documents failed.
+    """
+    if lock.lost:
+        raise _lost(plan)
+    check_share(progress.documents, progress.reasons, plan.config.max_failed_share)
+
+
+def _lost(plan: Plan) -> DatasetError:
+    message = f"batch {plan.batch.name}: this run lost its lock, for storage or this machine stood still too long"
+    return DatasetError(message, hint="run the same command again; it goes on, or says which run took over")
 
 
 def _committed(plan: Plan) -> Manifest | None:
@@ -190,6 +207,7 @@ def _draft(plan: Plan, counted: Counted, started: datetime, run_id: str) -> Draf
         inputs=counted.inputs,
         files=counted.files,
         counts=counted.counts,
+        reasons=counted.reasons,
         tag_sets={lang: [t.name for t in sets] for lang, sets in plan.tag_sets.items()},
         started=started.isoformat(timespec="seconds"),
         finished=_now().isoformat(timespec="seconds"),

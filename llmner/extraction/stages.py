@@ -103,7 +103,7 @@ class ModelStage:
                     self._take_alone(row)
         self._attempts.end(work)
         if self._tally is not None:
-            failed = sum(row["status"] == "failed" for row in rows)
+            failed = [row["error_class"] for row in rows if row["status"] in ("failed", "rejected")]
             mentions = sum(len(row["mentions"]) for row in rows)
             self._tally.add(len(rows), mentions, failed, sum(row["source_tokens"] for row in rows))
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)

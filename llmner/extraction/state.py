@@ -64,7 +64,8 @@ class RunState:
         return Progress(
             documents=self.tally.documents,
             mentions=self.tally.mentions,
-            failed=self.tally.failed,
+            failed=self.tally.reasons.total(),
+            reasons=dict(self.tally.reasons),
             source_tokens=self.tally.source_tokens,
             records=self.records.total,
             complete=self.records.complete,

@@ -67,7 +67,7 @@ def test_stages_give_what_the_annotator_gives() -> None:
     assert [row.pop("record") for row in rows] == list(range(len(texts)))
     assert {row.pop("run_id") for row in rows} == {"r"}
     assert rows == annotator.annotate(documents(*texts))
-    assert (tally.documents, tally.failed) == (5, 1)
+    assert (tally.documents, dict(tally.reasons)) == (5, {"TaggingError": 1})
     assert tally.mentions == sum(len(row["mentions"]) for row in tagged.to_pylist())
 
 
