@@ -9,12 +9,13 @@ is written into its row and touches no other; a model that is broken itself rais
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from llmner.documents import Document, Part, Row, document_row
-from llmner.errors import LanguageError, LlmnerError, TaggingError
+from llmner.documents import NO_TAG_SET, Document, Part, Row, document_row
+from llmner.errors import LlmnerError, TaggingError
 from llmner.mentions import Mention, parents
 from llmner.segmentation import segment_parts
 from llmner.selection.competition import Rules
@@ -25,6 +26,8 @@ from llmner.tagset import TagSet
 logger = logging.getLogger(__name__)
 
 TagSets = Mapping[str, Sequence[TagSet]]  # by language
+
+CANARIES: Mapping[str, str] = MappingProxyType({"en": "Aspirin lowers fever.", "zh": "阿司匹林可以退热。"})  # harmless
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -41,6 +44,10 @@ class Step(Protocol):
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """Write into documents that it takes what it finds."""
+        ...
+
+    def canaries(self) -> list[Row]:
+        """Return harmless documents: if the step cannot take them, the fault is its model's."""
         ...
 
 
@@ -97,6 +104,10 @@ class Segmenter:
         """Every document gets its columns."""
         return True
 
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        return [document_row(Document("canary", lang, "", text, lang=lang)) for lang, text in CANARIES.items()]
+
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Documents without any text are ``empty``."""
         for row in rows:
@@ -135,6 +146,13 @@ class Tagger:
         """Documents that nothing has gone wrong with, and that have a text."""
         return bool(row["status"] == "read")
 
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        segmenter = Segmenter(max_length=400)
+        rows = [row for row in segmenter.canaries() if row["lang"] in self._tag_sets]
+        segmenter(rows)
+        return rows
+
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Afterwards no document has the status ``read``."""
         requests: list[TaggingRequest] = []
@@ -150,7 +168,9 @@ class Tagger:
             found[r].append((s, request, result))
         for row, answers in zip(rows, found, strict=True):
             if not answers:
-                _reject_language(row)
+                languages = ", ".join(sorted({row["parts"][s["part"]]["lang"] for s in row["sentences"]}))
+                row |= {"status": "empty", "error_class": NO_TAG_SET, "error_stage": self.name}
+                row["error_message"] = f"there is no tag set for language {languages}"
                 continue
             try:
                 _assemble(row, answers)
@@ -180,6 +200,18 @@ class Judge:
     def takes(self, row: Row) -> bool:
         """Documents with mentions."""
         return bool(row["mentions"])
+
+    def canaries(self) -> list[Row]:
+        """See ``Step``."""
+        rows = []
+        for t in self._tag_sets.values():
+            text = CANARIES[t.lang]
+            row = document_row(Document("canary", t.name, "", text, lang=t.lang))
+            answer = TaggingResult((Mention(0, len(text) - 1, t.types[0].name, 0.5),))
+            row |= {"sentences": [{"start": 0, "end": len(text)}]}
+            _assemble(row, [(0, TaggingRequest(text, t), answer)])
+            rows.append(row)
+        return rows
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Documents of whose mentions none is kept are ``empty``."""
@@ -226,14 +258,6 @@ def fail(row: Row, error: Exception, *, stage: str) -> None:
         logger.error("document %s failed at %s", row["source_id"], stage, exc_info=error)
     row |= {"status": "failed", "mentions": [], "error_class": type(error).__name__}
     row |= {"error_message": str(error), "error_stage": stage}
-
-
-def _reject_language(row: Row) -> None:
-    """Write into a document's row that there is no tag set for any language in it."""
-    languages = ", ".join(sorted({row["parts"][s["part"]]["lang"] for s in row["sentences"]}))
-    error = LanguageError(f"document {row['source_id']}: no tag set for language {languages}", hint="see tag_sets")
-    row |= {"status": "rejected", "error_class": type(error).__name__}
-    row |= {"error_message": str(error), "error_stage": "tag"}
 
 
 def _answers(ask: Callable[[Sequence[Request]], list[Result]], requests: Sequence[Request]) -> list[Result]:

@@ -97,7 +97,8 @@ class JobConfig(Settings):
             ``org/name@revision`` names a branch, tag or commit.
         adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
         adapters: Other adapters for single tag sets or languages, by their names; vLLM only.
-        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well.
+        dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well,
+            decided once where the job starts.
         engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
@@ -109,6 +110,8 @@ class JobConfig(Settings):
         documents_per_file: Documents gathered before a file is written and counts as done.
         batch: Name of the batch; by default it follows from the inputs.
         limit: Only so many documents, in the order of the inputs.
+        max_failed_share: Share of failed and rejected documents, of a hundred or more, above which the run ends
+            without a batch; what is done stays.
         stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
             more than a call takes on the slowest worker, and than the cluster needs to come by a node.
     """
@@ -131,6 +134,7 @@ class JobConfig(Settings):
     documents_per_file: int = Field(default=1000, ge=1)
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
+    max_failed_share: float = Field(default=0.5, ge=0, le=1)
     stall_minutes: float = Field(default=60, gt=0)
 
     @field_validator("format")

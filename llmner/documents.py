@@ -17,6 +17,8 @@ from llmner.mentions import Mention, Span
 
 FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
+NO_TAG_SET = "NoTagSet"  # error class of an empty document in a language that no tag set is for
+
 Row = dict[str, Any]  # a document, or a mention in it, by the names of its columns
 
 PART_STRUCT = pa.struct(

@@ -65,10 +65,6 @@ class DocumentTooLargeError(InputError):
     """A document above the size limit."""
 
 
-class LanguageError(InputError):
-    """A document in languages that no tag set of the job is for."""
-
-
 class ModelError(LlmnerError):
     """A model, adapter or tokenizer that cannot be loaded or used."""
 
@@ -121,6 +117,10 @@ class JobFailedError(LlmnerError):
     """A job that ended early; what it has done so far stays."""
 
     retryable = True
+
+
+class TooManyFailedError(LlmnerError):
+    """A run of whose documents more failed or were rejected than the job allows."""
 
 
 class StoppedError(LlmnerError):

@@ -8,10 +8,13 @@ passed around or stored. What is written whole is seen whole or not at all.
 import errno
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO
+from operator import itemgetter
+from typing import IO, Any
 
 import fsspec
 import pyarrow.fs
@@ -19,6 +22,12 @@ from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
 
 from llmner.errors import STORAGE_FAILED, AccessError, StorageError
+
+_DELETIONS = 16  # requests at a time
+_CREDENTIALS = (
+    re.compile(r"(://)[^/?#@]+(?=@)"),  # user:password@
+    re.compile(r"([?&](?:[^=&#]*(?:signature|credential|token|secret|password|access_?key)[^=&#]*|sig)=)[^&#]+", re.I),
+)
 
 
 def absolute_uri(uri: str) -> str:
@@ -33,12 +42,24 @@ def file_system(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Listings are not cached: other processes write to the same place.
 
     Raises:
-        AccessError: A protocol that nothing here speaks.
+        AccessError: A protocol that nothing here speaks, or a URI with credentials in it.
     """
+    if (safe := _redacted(uri)) != uri:
+        # A URI goes into documents, manifests, logs and tasks; what is in it is told to all who read them.
+        hint = "give them by environment variables or a file of the driver's, e.g. AWS_ACCESS_KEY_ID, ~/.netrc"
+        raise AccessError(f"{safe}: there are credentials in the URI", hint=hint)
     try:
         return fsspec.url_to_fs(absolute_uri(uri), use_listings_cache=False)
     except (ValueError, ImportError) as e:
         raise AccessError(f"{uri}: no such kind of storage: {e}", hint="install the fsspec driver for it") from e
+
+
+def _redacted(uri: str) -> str:
+    """Return a URI with what is secret in it starred out."""
+    if "://" in uri:
+        for secret in _CREDENTIALS:
+            uri = secret.sub(r"\1***", uri)
+    return uri
 
 
 def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -46,7 +67,24 @@ def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
     fs, path = file_system(uri)
     if isinstance(fs, LocalFileSystem):
         return pyarrow.fs.LocalFileSystem(), path
-    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs)), path
+    return pyarrow.fs.PyFileSystem(_LiteralPaths(fs)), path
+
+
+class _LiteralPaths(pyarrow.fs.FSSpecHandler):
+    """Moves and deletes what a path names; fsspec would take ``[``, ``*`` and ``?`` in it for a pattern."""
+
+    def move(self, src: str, dest: str) -> None:
+        self.fs.cp_file(src, dest)
+        self.fs.rm_file(src)
+
+    def copy_file(self, src: str, dest: str) -> None:
+        self.fs.cp_file(src, dest)
+
+    def delete_file(self, path: str) -> None:
+        self.fs.rm_file(path)
+
+    def delete_dir(self, path: str) -> None:
+        _remove_tree(self.fs, path)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -69,13 +107,17 @@ def access(uri: str) -> Iterator[None]:
     except PermissionError as e:
         raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
     except OSError as e:
-        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC):
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AccessError(f"{uri}: the disk is full: {e}", hint="make room; what is done stays") from e
+        if e.errno in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
             raise AccessError(f"{uri}: cannot be written: {e}", hint="choose another place") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
     except Exception as e:
         # The errors of these share no base class with Python's own; all others pass.
         if type(e).__module__.partition(".")[0] not in ("botocore", "aiobotocore", "aiohttp"):
             raise
+        if getattr(e, "status", None) in (401, 403):
+            raise AccessError(f"{uri}: no permission: {e}", hint="check credentials and access rights") from e
         if "redential" in type(e).__name__:
             raise AccessError(f"{uri}: {e}", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from e
         raise StorageError(f"{uri}: {STORAGE_FAILED}: {e}", hint="run the same command again") from e
@@ -96,7 +138,7 @@ def write_whole(uri: str, content: bytes) -> None:
 
 
 def write_new(uri: str, content: bytes) -> bool:
-    """Create a file that must not exist yet; of several writers exactly one gets True."""
+    """Create a file that must not exist yet; of writers of different contents exactly one gets True."""
     with access(uri):
         fs, path = file_system(uri)
         try:
@@ -109,7 +151,8 @@ def write_new(uri: str, content: bytes) -> bool:
             else:
                 fs.pipe_file(path, content, mode="create")
         except FileExistsError:
-            return False
+            # The driver asks again where an answer was lost; then the file may be the one of its first request.
+            return not isinstance(fs, LocalFileSystem) and read_bytes(uri) == content
         return True
 
 
@@ -134,23 +177,28 @@ def read_bytes(uri: str) -> bytes | None:
 
 def list_names(uri: str, suffix: str = "") -> list[str]:
     """Return the sorted names of the files right below a URI; none where there is no such folder."""
-    return [name for name in _entries(uri, "file") if name.endswith(suffix)]
+    return [name for name in list_sizes(uri) if name.endswith(suffix)]
+
+
+def list_sizes(uri: str) -> dict[str, int]:
+    """Return the bytes of the files right below a URI, sorted by their names; none where there is no such folder."""
+    return {name: int(entry["size"]) for name, entry in _entries(uri, "file")}
 
 
 def list_folders(uri: str) -> list[str]:
     """Return the sorted names of the folders right below a URI; none where there is no such folder."""
-    return _entries(uri, "directory")
+    return [name for name, _ in _entries(uri, "directory")]
 
 
-def _entries(uri: str, kind: str) -> list[str]:
+def _entries(uri: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
     with access(uri):
         fs, path = file_system(uri)
         try:
             entries = fs.ls(path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-    names = (e["name"].rstrip("/") for e in entries if e["type"] == kind)
-    return sorted(posixpath.basename(name) for name in names if name != path.rstrip("/"))
+    named = ((e["name"].rstrip("/"), e) for e in entries if e["type"] == kind)
+    return sorted(((posixpath.basename(name), e) for name, e in named if name != path.rstrip("/")), key=itemgetter(0))
 
 
 def remove(uri: str) -> None:
@@ -158,9 +206,18 @@ def remove(uri: str) -> None:
     with access(uri):
         fs, path = file_system(uri)
         try:
-            fs.rm(path, recursive=True)
+            if isinstance(fs, LocalFileSystem):
+                fs.rm(path, recursive=True)
+            else:
+                _remove_tree(fs, path)
         except FileNotFoundError:
             return
+
+
+def _remove_tree(fs: fsspec.AbstractFileSystem, path: str) -> None:
+    """Delete a file, or all below a folder, in storage other than a disk; no character of a path is a wildcard."""
+    with ThreadPoolExecutor(_DELETIONS) as pool:
+        list(pool.map(fs.rm_file, fs.find(path)))
 
 
 @contextmanager
@@ -177,4 +234,8 @@ def move(uri: str, to: str) -> None:
     """Give a file another name in the same storage; what had that name is replaced."""
     with access(uri):
         fs, path = file_system(uri)
-        fs.mv(path, file_system(to)[1])
+        if isinstance(fs, LocalFileSystem):
+            os.replace(path, file_system(to)[1])
+        else:
+            fs.cp_file(path, file_system(to)[1])
+            fs.rm_file(path)

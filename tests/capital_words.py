@@ -76,6 +76,13 @@ class StuckEngine(CapitalWordsEngine):
         return super().tag(requests)
 
 
+class BrokenEngine(CapitalWordsEngine):
+    """It can tag nothing at all."""
+
+    def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
+        raise RuntimeError("out of order")
+
+
 class IncompleteEngine(CapitalWordsEngine):
     """Its files are not where they should be."""
 

@@ -155,3 +155,10 @@ def test_what_cannot_be_judged_fails_alone() -> None:
     good, bad, other = select("Aspirin", "Fine Words. UNJUDGEABLE", "Fever")
     assert (good["status"], other["status"]) == ("ok", "ok")
     assert (bad["status"], bad["error_class"], bad["error_stage"]) == ("failed", "SelectionError", "select")
+
+
+def test_a_document_in_a_language_without_a_tag_set_says_so() -> None:
+    english = {"en": TAG_SETS["en"]}
+    [row] = Annotator(CapitalWordsEngine(), english).annotate([document("阿司匹林可以退热。", lang="zh")])
+    assert (row["status"], row["error_class"], row["error_stage"]) == ("empty", "NoTagSet", "tag")
+    assert row["error_message"] == "there is no tag set for language zh"

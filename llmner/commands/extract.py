@@ -4,6 +4,7 @@ from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from llmner import storage
 from llmner.commands.outcome import EXIT_INCOMPLETE
@@ -14,6 +15,7 @@ from llmner.dataset.schema import STATUSES
 from llmner.extraction.models import generator_of, selection_of
 from llmner.extraction.run import Extracted, extract
 from llmner.report.highlight import highlight_page
+from llmner.report.terminal import visible
 
 PICTURE_DOCUMENTS = 50  # that the page shows
 SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
@@ -33,8 +35,9 @@ def run_extract(config: JobConfig, console: Console) -> int:
         extracted = extract(config, generator=generator, selection=selection, on_progress=on_progress)
     _write_report(extracted)
     _say(console, extracted)
+    counts = extracted.manifest.counts
     broken = any(i.error for i in extracted.manifest.inputs)
-    return EXIT_INCOMPLETE if broken or extracted.manifest.counts["failed"] else 0
+    return EXIT_INCOMPLETE if broken or counts["failed"] or counts["rejected"] else 0
 
 
 def _write_report(extracted: Extracted) -> None:
@@ -65,7 +68,7 @@ def _say(console: Console, extracted: Extracted) -> None:
         mentions.add_column(heading, justify="right" if heading == "mentions" else "left", overflow="fold")
     for (tag_set, type_), texts in _frequent(extracted).items():
         frequent = ", ".join(f"{text} ({n})" for text, n in texts.most_common(5))
-        mentions.add_row(tag_set, type_, f"{texts.total():,}", frequent)
+        mentions.add_row(Text(tag_set), Text(type_), f"{texts.total():,}", Text(visible(frequent)))
     console.print(mentions)
     counts = Table(title="Documents", title_justify="left", show_header=False)
     for name in ("records", "superseded", "documents", *STATUSES):
@@ -77,9 +80,16 @@ def _say(console: Console, extracted: Extracted) -> None:
     console.print(counts)
     for i in manifest.inputs:
         if i.error:
-            console.print(f"Broken     {i.error}", soft_wrap=True, markup=False)
+            console.print(visible(f"Broken     {i.error}"), soft_wrap=True, markup=False)
+    if bad := manifest.counts["rejected"] + manifest.counts["failed"]:
+        message = f"{bad:,} of {manifest.counts['documents']:,} documents were rejected or failed"
+        console.print(message, style="bold red", soft_wrap=True, markup=False)
+    for name, number in manifest.reasons.items():
+        console.print(f"  {name}  {number:,}", soft_wrap=True, markup=False)
     if extracted.already_done:
-        console.print(f"Batch {batch.name} was done before; nothing was written.", soft_wrap=True)
+        console.print(f"Batch {batch.name} was done before; nothing was written.", soft_wrap=True, markup=False)
     console.print(
-        f"Documents  {batch.documents}\nMentions   {batch.mentions}\nPicture    {batch.report}", soft_wrap=True
+        f"Documents  {batch.documents}\nMentions   {batch.mentions}\nPicture    {batch.report}",
+        soft_wrap=True,
+        markup=False,
     )

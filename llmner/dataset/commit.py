@@ -7,6 +7,8 @@ the last in reading order stays, whatever order they were processed in.
 
 import hashlib
 import io
+import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,16 +25,17 @@ from llmner.dataset.layout import BatchLayout, Layout
 from llmner.dataset.manifest import Draft, File, Input, Manifest
 from llmner.dataset.publish import missing, publish
 from llmner.dataset.schema import DOCUMENT_SCHEMA, RECORD_BITS, STATUSES
-from llmner.documents import FILE_SOURCE
-from llmner.errors import CountMismatchError
+from llmner.documents import FILE_SOURCE, NO_TAG_SET
+from llmner.errors import CountMismatchError, DatasetError
 
 _PENDING = ".pending.parquet"
 
 
 def recover(documents: str, checkpoint: str, for_each: ForEach) -> int:
-    """Bring files and checkpoint entries into agreement after a run that was cut off at any moment.
+    """Bring checkpoint entries into agreement with the files after a run that was cut off at any moment.
 
-    Files without an entry, and entries without a file, are deleted: their documents are done again.
+    Entries without a file are deleted: their documents are done again. No file is: one without an entry does not count,
+    and goes once the batch is committed, for only a manifest says for certain which files are no one's.
 
     Args:
         documents: Folder of the documents.
@@ -43,15 +46,11 @@ def recover(documents: str, checkpoint: str, for_each: ForEach) -> int:
         Rows that are done.
     """
     entries = storage.list_names(checkpoint, ".parquet")
-    done = {name.removesuffix(".parquet") for name in entries if not name.endswith(_PENDING)}
-    files = {_entry(name): name for name in storage.list_names(documents)}
-    for name in entries:
-        if name.endswith(_PENDING) or name.removesuffix(".parquet") not in files:
-            storage.remove(storage.join(checkpoint, name))
-    for entry, name in files.items():
-        if entry not in done:
-            storage.remove(storage.join(documents, name))
-    return sum(for_each(count_rows, [storage.join(checkpoint, f"{e}.parquet") for e in sorted(done & files.keys())]))
+    files = {_entry(name) for name in storage.list_names(documents, ".parquet")}
+    done = [name for name in entries if not name.endswith(_PENDING) and name.removesuffix(".parquet") in files]
+    for name in set(entries) - set(done):
+        storage.remove(storage.join(checkpoint, name))
+    return sum(for_each(count_rows, [storage.join(checkpoint, name) for name in done]))
 
 
 @dataclass
@@ -64,15 +63,22 @@ class _Content:
     status: np.ndarray  # index into STATUSES
     mentions: int  # that are kept
     broken: dict[int, str]  # error of the input by its number
+    reasons: Counter[str]  # rows by the class of their error
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The files of a batch and what is in them; see ``Draft`` for ``counts``."""
+    """The files of a batch and what is in them; see ``Draft`` for ``counts`` and ``reasons``."""
 
     files: list[File]
     inputs: list[Input]
     counts: dict[str, int]
+    reasons: dict[str, int]
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """The documents among ``reasons`` that failed or were rejected, and are not only without a tag set."""
+        return {name: n for name, n in self.reasons.items() if name != NO_TAG_SET}
 
 
 def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int, for_each: ForEach) -> Counted:
@@ -89,7 +95,8 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         CountMismatchError: Records read and rows written are not the same.
     """
     recover(documents, checkpoint, for_each)
-    names = storage.list_names(documents, ".parquet")
+    done = {name.removesuffix(".parquet") for name in storage.list_names(checkpoint, ".parquet")}
+    names = [name for name in storage.list_names(documents, ".parquet") if _entry(name) in done]
     contents = for_each(partial(_content, documents), names)
     distinct = len(np.unique(_concatenate([c.record for c in contents])))
     if distinct != records:
@@ -115,7 +122,8 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         )
         for n, i in enumerate(inputs)
     ]
-    return Counted([c.file for c in contents], counted, counts)
+    reasons = sum((c.reasons for c in contents), Counter())
+    return Counted([c.file for c in contents], counted, counts, dict(reasons.most_common()))
 
 
 def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
@@ -132,19 +140,53 @@ def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
 
 
 def settle(batch: BatchLayout, manifest: Manifest, for_each: ForEach) -> None:
-    """Leave of a committed batch what its manifest lists; doing it again changes nothing."""
+    """Leave of a committed batch what its manifest lists; doing it again changes nothing.
+
+    What others are writing under names of their own, which do not end as ours do, is left alone.
+    """
     publish(batch.documents, batch.mentions, missing(batch.mentions, manifest.names), for_each)
-    for folder in (batch.documents, batch.mentions):
-        for name in set(storage.list_names(folder)) - set(manifest.names):
-            storage.remove(storage.join(folder, name))
+    for uri in _leftovers(batch, manifest):
+        storage.remove(uri)
     storage.remove(batch.checkpoints)
+
+
+def is_settled(batch: BatchLayout, manifest: Manifest) -> bool:
+    """Return whether ``settle`` has nothing to do."""
+    unfinished = missing(batch.mentions, manifest.names) or storage.list_folders(batch.checkpoints)
+    return not unfinished and not _leftovers(batch, manifest)
+
+
+def check_files(batch: BatchLayout, manifest: Manifest) -> None:
+    """Make sure that the files that a manifest lists are there, with their sizes.
+
+    Raises:
+        DatasetError: Some are missing or are others.
+    """
+    sizes = storage.list_sizes(batch.documents)
+    if damaged := [f.name for f in manifest.files if sizes.get(f.name) != f.bytes]:
+        raise DatasetError(
+            f"batch {batch.name} is committed, but {len(damaged)} of its {len(manifest.files)} files are missing "
+            f"or have another size, the first: {batch.documents}/{damaged[0]}",
+            hint="restore them, or extract into a new --output",
+        )
+
+
+def _leftovers(batch: BatchLayout, manifest: Manifest) -> list[str]:
+    """Return the files of documents and mentions that a committed batch does not list."""
+    listed = set(manifest.names)
+    return [
+        storage.join(folder, name)
+        for folder in (batch.documents, batch.mentions)
+        for name in storage.list_names(folder, ".parquet")
+        if name not in listed
+    ]
 
 
 def _content(documents: str, name: str) -> _Content:
     content = storage.read_bytes(storage.join(documents, name))
     if content is None:
         raise CountMismatchError(f"{documents}/{name} is gone", hint="run the same command again")
-    columns = ["record", "doc_key", "status", "mentions", "source", "error_message"]
+    columns = ["record", "doc_key", "status", "mentions", "source", "error_class", "error_message"]
     table = pq.read_table(io.BytesIO(content), columns=columns)
     files = table.filter(pc.equal(table["source"], FILE_SOURCE)).select(["record", "error_message"]).to_pylist()
     return _Content(
@@ -154,6 +196,7 @@ def _content(documents: str, name: str) -> _Content:
         pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
         pc.sum(pc.struct_field(pc.list_flatten(table["mentions"]), "kept")).as_py() or 0,
         {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
+        Counter(table["error_class"].drop_null().to_pylist()),
     )
 
 
@@ -170,11 +213,12 @@ def _last_of_each_key(contents: Sequence[_Content]) -> list[np.ndarray]:
 
 
 def _rewrite(documents: str, name_and_rows: tuple[str, np.ndarray]) -> _Content:
-    """Write the rows that stay of a file into another one beside it."""
+    """Write the rows that stay of a file into another one beside it, whose name no other run can choose."""
     name, rows = name_and_rows
     table = read_table(storage.join(documents, name)).filter(pa.array(rows)).cast(DOCUMENT_SCHEMA)
-    write_table(storage.join(documents, f"unique-{name}"), table)
-    return _content(documents, f"unique-{name}")
+    unique = f"unique-{uuid.uuid4().hex}-{name}"
+    write_table(storage.join(documents, unique), table)
+    return _content(documents, unique)
 
 
 def _entry(name: str) -> str:

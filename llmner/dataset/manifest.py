@@ -53,6 +53,7 @@ class Draft(Record):
         files: In ``documents/``; each has its counterpart of the same name under ``mentions/``.
         counts: ``records`` read; of these ``superseded`` by a later record with the same key, the others
             ``documents`` = ``ok`` + ``empty`` + ``rejected`` + ``failed``; ``mentions`` kept in them.
+        reasons: Documents that were rejected, failed or not looked at, by the class of their error.
         tag_sets: Names by language.
         started: When the run that finished it began, ISO 8601, UTC.
         finished: When it was finished.
@@ -66,6 +67,7 @@ class Draft(Record):
     inputs: list[Input]
     files: list[File]
     counts: dict[str, int]
+    reasons: dict[str, int] = Field(default_factory=dict)
     tag_sets: dict[str, list[str]]
     started: str
     finished: str

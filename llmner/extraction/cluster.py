@@ -6,6 +6,8 @@ Invariant: what leaves this module is an error of ours; Ray's own never reach a 
 import logging
 import os
 import re
+import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -14,11 +16,14 @@ from typing import TypeVar
 import ray
 from ray.data.exceptions import SystemException
 
-from llmner.errors import JobFailedError, LlmnerError
+from llmner.cores import available_cores
+from llmner.errors import ConfigError, JobFailedError, LlmnerError
 
 MIN_CPUS = 5  # logical CPUs that reading, filtering, tagging, selecting and writing need side by side
 _OBJECT_STORE = 1 << 30  # bytes
 _TASKS_PER_CPU = 4
+_REACHED_SECONDS = 5.0  # that the head of a cluster may take to answer; Ray itself waits for many minutes
+_AUTHENTICATION = "RAY_AUTH_MODE"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,30 +34,59 @@ def own_ray() -> Iterator[None]:
     """Use Ray as it is, or that of RAY_ADDRESS as in a submitted job, or one of our own on this machine.
 
     Raises:
+        ConfigError: RAY_ADDRESS is no address of a cluster.
         JobFailedError: Ray cannot be reached or started.
     """
     if ray.is_initialized():
         yield
         return
-    try:
-        if "RAY_ADDRESS" in os.environ:
-            ray.init(logging_level=logging.ERROR)
-        else:
-            ray.init(
-                address="local",
-                num_cpus=max(os.cpu_count() or 1, MIN_CPUS),
-                object_store_memory=_OBJECT_STORE,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except (OSError, RuntimeError, ValueError) as e:
-        where = os.environ.get("RAY_ADDRESS", "on this machine")
-        raise JobFailedError(f"Ray {where}: {e}", hint="see that it runs and that RAY_ADDRESS is right") from e
+    if address := os.environ.get("RAY_ADDRESS"):
+        _join(address)
+    else:
+        _start()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    """Join the cluster of RAY_ADDRESS."""
+    if address.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"RAY_ADDRESS is {address}, where jobs are submitted; a running job joins the head itself",
+            hint="submit with `ray job submit`, or set RAY_ADDRESS to host:port of the head, mostly port 6379",
+        )
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if colon and port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_SECONDS).close()
+        ray.init(logging_level=logging.ERROR)
+    except Exception as e:
+        message = f"no Ray cluster can be joined at RAY_ADDRESS {address}: {_first_line(e)}"
+        raise JobFailedError(message, hint="see that it runs; without RAY_ADDRESS Ray starts on this machine") from e
+
+
+def _start() -> None:
+    """Start Ray for this run alone: no one else may reach it, so it needs no token, which it would leave in HOME."""
+    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    os.environ.setdefault(_AUTHENTICATION, "disabled")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=max(available_cores(), MIN_CPUS),
+            object_store_memory=_OBJECT_STORE,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as e:
+        hint = f"its files go to {folder}/ray: set RAY_TMPDIR to another folder of yours, with a short path"
+        raise JobFailedError(f"Ray cannot start on this machine: {_first_line(e)}", hint=hint) from e
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def share_of_cpu() -> float:

@@ -5,7 +5,13 @@ nothing. What is counted for people may be a little off after a lost worker.
 """
 
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llmner.errors import TooManyFailedError
+
+FEWEST = 100  # documents of which the share that failed says something
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,8 @@ class Progress:
     Attributes:
         documents: Documents that the generator's workers are through with.
         mentions: Mentions found in them.
-        failed: Documents among them that failed.
+        failed: Documents among them that failed or were rejected.
+        reasons: The same by the class of their error.
         source_tokens: Tokens of their sentences, once a tag set.
         records: Records read so far.
         complete: Whether all inputs have been read, so that ``records`` is the total.
@@ -27,6 +34,7 @@ class Progress:
     documents: int = 0
     mentions: int = 0
     failed: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
     source_tokens: int = 0
     records: int = 0
     complete: bool = False
@@ -65,21 +73,42 @@ class Tally:
     """Counts the documents that the generator's workers are through with, and the time they take."""
 
     def __init__(self) -> None:
-        self.documents = self.mentions = self.failed = self.source_tokens = 0
+        self.documents = self.mentions = self.source_tokens = 0
+        self.reasons: Counter[str] = Counter()
         self._started: float | None = None
 
     def start(self) -> None:
         """Start the clock, if this is the first call."""
         self._started = self._started or time.monotonic()
 
-    def add(self, documents: int, mentions: int, failed: int, source_tokens: int) -> None:
-        """Count documents that are through."""
+    def add(self, documents: int, mentions: int, failed: Sequence[str], source_tokens: int) -> None:
+        """Count documents that are through; of those that failed or were rejected, the classes of their errors."""
         self.documents += documents
         self.mentions += mentions
-        self.failed += failed
+        self.reasons.update(failed)
         self.source_tokens += source_tokens
 
     @property
     def seconds(self) -> float:
         """Since the start; 0 before it."""
         return time.monotonic() - self._started if self._started else 0.0
+
+
+def check_share(documents: int, reasons: Mapping[str, int], most: float) -> None:
+    """Make sure that not too many documents failed or were rejected.
+
+    Args:
+        documents: All that are through.
+        reasons: Those that failed or were rejected, by the class of their error.
+        most: The share of them that is allowed.
+
+    Raises:
+        TooManyFailedError: They are more.
+    """
+    failed = sum(reasons.values())
+    if documents >= FEWEST and failed > most * documents:
+        by_class = ", ".join(f"{name} {n:,}" for name, n in Counter(reasons).most_common())
+        raise TooManyFailedError(
+            f"{failed:,} of {documents:,} documents failed or were rejected: {by_class}",
+            hint="mend inputs or fields, or allow a larger max_failed_share; what is done stays",
+        )

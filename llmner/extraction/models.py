@@ -12,8 +12,9 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from llmner.annotator import Judge, Tagger, TagSets
 from llmner.config import JobConfig
+from llmner.cores import available_cores
 from llmner.errors import ModelError
-from llmner.models.loading import load_engine, load_vllm_engine
+from llmner.models.loading import decided_number_type, load_engine, load_vllm_engine
 from llmner.models.registry import generator_spec
 from llmner.models.spec import GeneratorSpec
 from llmner.selection.competition import Rules
@@ -91,7 +92,7 @@ def load_judge(selection: Selection, tag_sets: TagSets) -> Judge:
 
 
 def generator_of(config: JobConfig) -> Loadable[Engine]:
-    """Return the generator of a job.
+    """Return the generator of a job; its number type is decided here, for all workers.
 
     Raises:
         ModelError: There is no such model.
@@ -101,7 +102,7 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
         adapter=config.adapter,
         adapters=config.adapters,
         open_bias=config.open_bias,
-        dtype=config.dtype,
+        dtype=decided_number_type(config.dtype, gpu=config.tag.gpus > 0),
         grammar=config.engine == "local" or config.vllm.grammar,
     )
     return Loadable(partial(_load_generator, config, spec), spec.fingerprint())
@@ -109,7 +110,7 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
 
 def _load_generator(config: JobConfig, spec: GeneratorSpec) -> Engine:
     # Ray sets OMP_NUM_THREADS to the cores that it reserves; reading and writing next to the engine need little.
-    threads = config.tag.threads or os.cpu_count()
+    threads = config.tag.threads or available_cores()
     if config.engine == "vllm":
         os.environ["OMP_NUM_THREADS"] = str(threads)
         return load_vllm_engine(spec, config.vllm, gpus=config.tag.gpus)
@@ -117,7 +118,7 @@ def _load_generator(config: JobConfig, spec: GeneratorSpec) -> Engine:
 
 
 def selection_of(config: JobConfig) -> Selection | None:
-    """Return the selection of a job; None where no selector runs.
+    """Return the selection of a job, its number type decided for all workers; None where no selector runs.
 
     Raises:
         ModelError: There is no such selector.
@@ -125,7 +126,7 @@ def selection_of(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    spec = selector_spec(select.model or config.model, dtype=config.dtype)
+    spec = selector_spec(select.model or config.model, dtype=decided_number_type(config.dtype, gpu=select.gpus > 0))
     settings = read_settings(spec.folder)
     unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
     if select.mode == "on" and unknown:
@@ -134,6 +135,6 @@ def selection_of(config: JobConfig) -> Selection | None:
             spec.name,
             ", ".join(unknown),
         )
-    factory = partial(load_selector, spec, threads=select.threads or os.cpu_count())
+    factory = partial(load_selector, spec, threads=select.threads or available_cores())
     selector: Loadable[Selector] = Loadable(factory, spec.fingerprint())
     return Selection(selector, settings.rules(select.threshold), select.mode)

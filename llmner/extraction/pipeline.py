@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import ray
@@ -21,7 +22,7 @@ from llmner import storage
 from llmner.annotator import Step
 from llmner.config import JobConfig, Workers
 from llmner.dataset.schema import DOCUMENT_SCHEMA
-from llmner.errors import STORAGE_FAILED, JobFailedError
+from llmner.errors import STORAGE_FAILED, JobFailedError, LlmnerError
 from llmner.extraction.cluster import is_of_ray, share_of_cpu, telling_line
 from llmner.extraction.counts import Progress, Tally
 from llmner.extraction.datasource import DocumentDatasource
@@ -52,6 +53,7 @@ def run_pipeline(
     run_id: str,
     resumed: int,
     on_progress: OnProgress,
+    check: OnProgress,
 ) -> Progress:
     """Read, segment, tag, select and write all documents but those that are done.
 
@@ -62,13 +64,14 @@ def run_pipeline(
         run_id: Names the run in the rows that it writes.
         resumed: Documents that are done.
         on_progress: Called about once a second, from another thread.
+        check: Called as often; what it raises ends the run.
 
     Raises:
         JobFailedError: The run ended early; a new start goes on where it was.
         LlmnerError: The run cannot go on, and so cannot a new start.
     """
     config = plan.config
-    state = SharedState.start(resumed=resumed)
+    state = SharedState.start(resumed=resumed, memory=plan.suspects)
     cpus = share_of_cpu()
     documents = DocumentDatasource(plan.files, fields=config.fields)
     source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)
@@ -76,8 +79,8 @@ def run_pipeline(
     with (
         storage.access(plan.batch.documents),
         _data_context(plan.checkpoint, config.stall_minutes),
-        _watch(state, on_progress),
-        _understood(state, config),
+        _understood(state, config, stopped := _Stopped()),
+        _watch(state, on_progress, check, stopped),
     ):
         # One block a read task, or Ray splits small inputs into very many.
         found = (
@@ -163,16 +166,25 @@ def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
 
 
 @contextmanager
-def _watch(state: SharedState, on_progress: OnProgress) -> Iterator[None]:
-    """Report progress from a thread of its own."""
+def _watch(state: SharedState, on_progress: OnProgress, check: OnProgress, stopped: "_Stopped") -> Iterator[None]:
+    """Report progress from a thread of its own, and end the run when it may not go on."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(REPORT_SECONDS):
+            progress = Progress()
             try:
-                on_progress(state.progress())
+                progress = state.progress()
             except ray.exceptions.RayError:
                 logger.debug("no progress to report", exc_info=True)
+            else:
+                on_progress(progress)
+            try:
+                check(progress)
+            except LlmnerError as e:
+                stopped.why = e
+                state.end()
+                return
 
     thread = threading.Thread(target=watch, name="progress", daemon=True)
     thread.start()
@@ -183,8 +195,15 @@ def _watch(state: SharedState, on_progress: OnProgress) -> Iterator[None]:
         thread.join()
 
 
+@dataclass
+class _Stopped:
+    """Why the run was ended, if it was."""
+
+    why: LlmnerError | None = None
+
+
 @contextmanager
-def _understood(state: SharedState, config: JobConfig) -> Iterator[None]:
+def _understood(state: SharedState, config: JobConfig, stopped: _Stopped) -> Iterator[None]:
     """Turn an error of Ray's into the one of ours behind it, or into one that says what happened."""
     try:
         yield
@@ -192,6 +211,8 @@ def _understood(state: SharedState, config: JobConfig) -> Iterator[None]:
         message = f"nothing has come through for {config.stall_minutes:g} minutes"
         raise JobFailedError(message, hint="see that the workers can start, or allow more stall_minutes") from e
     except Exception as e:
+        if stopped.why is not None:
+            raise stopped.why from e
         if not is_of_ray(e):
             raise
         if isinstance(cause := getattr(e, "cause", None), OSError):

@@ -18,6 +18,7 @@ from llmner.dataset.manifest import Input
 from llmner.dataset.schema import SCHEMA_VERSION
 from llmner.segmentation import VERSION as SEGMENTATION_VERSION
 from llmner.sources.files import SourceFile
+from llmner.sources.texts import VERSION as TEXTS_VERSION
 from llmner.tagset import TagSet
 
 TagSets = Mapping[str, tuple[TagSet, ...]]  # by language
@@ -54,6 +55,11 @@ class Plan:
     def checkpoint(self) -> str:
         """Where that checkpoint lies."""
         return self.batch.checkpoint(self.checkpoint_name)
+
+    @property
+    def suspects(self) -> str:
+        """The file beside it that keeps the documents that are suspected of killing workers."""
+        return f"{self.checkpoint}.suspects.json"
 
     @property
     def inputs(self) -> list[Input]:
@@ -103,7 +109,8 @@ def resolve(
 def _fingerprint(
     config: JobConfig, tag_sets: TagSets, generator: Mapping[str, str], selection: Mapping[str, str]
 ) -> Fingerprint:
-    parts = {"schema": SCHEMA_VERSION, "segmentation": f"{SEGMENTATION_VERSION}, at most {config.max_sentence}"}
+    parts = {"schema": SCHEMA_VERSION, "texts": str(TEXTS_VERSION)}
+    parts["segmentation"] = f"{SEGMENTATION_VERSION}, at most {config.max_sentence}"
     parts |= {f"generator.{key}": value for key, value in generator.items()}
     parts |= {f"selector.{key}": value for key, value in selection.items()}
     for lang, sets in tag_sets.items():

@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from llmner import __version__, storage
 from llmner.config import JobConfig
-from llmner.dataset.commit import Counted, commit, count, recover, settle
+from llmner.dataset.commit import Counted, check_files, commit, count, is_settled, recover, settle
 from llmner.dataset.files import in_threads
 from llmner.dataset.fingerprint import ensure
 from llmner.dataset.layout import BatchLayout
@@ -24,7 +24,7 @@ from llmner.dataset.manifest import Draft, Manifest, find_manifest
 from llmner.dataset.schema import SCHEMA_VERSION
 from llmner.errors import CountMismatchError, DatasetError, LlmnerError
 from llmner.extraction.cluster import in_tasks, own_ray
-from llmner.extraction.counts import Progress
+from llmner.extraction.counts import Progress, check_share
 from llmner.extraction.models import Loadable, Selection
 from llmner.extraction.pipeline import OnProgress, run_pipeline
 from llmner.extraction.resolve import Plan, resolve
@@ -80,24 +80,48 @@ def extract(
         selection=selection.parts() if selection else {},
     )
     ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
-    if done := _already_done(plan):
-        return done
-    with BatchLock(plan.batch.locks) as lock:
-        if done := _already_done(plan):
-            return done
-        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-        _remove_other_checkpoints(plan)
-        with own_ray():
-            pipeline = partial(
-                run_pipeline, plan, generator=generator, selection=selection, run_id=run_id, on_progress=on_progress
-            )
-            progress = _run_to_the_end(pipeline, plan, lock)
-            if not progress.complete:
-                raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
-            _check_held(lock, plan)
-            counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
-            _check_held(lock, plan)
-            manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
+    manifest = _committed(plan)
+    if manifest is None or not is_settled(plan.batch, manifest):
+        with BatchLock(plan.batch.locks) as lock:
+            if manifest := _committed(plan):
+                settle(plan.batch, manifest, in_threads)
+            else:
+                extracted = _extract(plan, lock, started, generator, selection, on_progress)
+        storage.remove(plan.batch.locks)  # a committed batch needs none
+        if manifest is None:
+            return extracted
+    return Extracted(manifest, plan.batch, already_done=True, progress=Progress())
+
+
+def _extract(
+    plan: Plan,
+    lock: BatchLock,
+    started: datetime,
+    generator: Loadable[Engine],
+    selection: Selection | None,
+    on_progress: OnProgress,
+) -> Extracted:
+    """Make a batch and commit it."""
+    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    _remove_other_checkpoints(plan)
+    with own_ray():
+        pipeline = partial(
+            run_pipeline,
+            plan,
+            generator=generator,
+            selection=selection,
+            run_id=run_id,
+            on_progress=on_progress,
+            check=partial(_check_going_on, plan, lock),
+        )
+        progress = _run_to_the_end(pipeline, plan, lock)
+        if not progress.complete:
+            raise CountMismatchError("not all inputs were read to their end", hint="run the same command again")
+        _check_writable(plan, lock)
+        counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
+        check_share(counted.counts["documents"], counted.failed, plan.config.max_failed_share)
+        _check_writable(plan, lock)
+        manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
 
 
@@ -105,7 +129,7 @@ def _run_to_the_end(pipeline: Callable[..., Progress], plan: Plan, lock: BatchLo
     """Run; what ends early or stands still, as Ray may after it lost a worker, starts again with what is not done."""
     done, fruitless = -1, 0
     while True:
-        _check_held(lock, plan)
+        _check_writable(plan, lock)
         before, done = done, recover(plan.batch.documents, plan.checkpoint, in_tasks)
         fruitless = 0 if done > before else fruitless + 1
         try:
@@ -113,16 +137,46 @@ def _run_to_the_end(pipeline: Callable[..., Progress], plan: Plan, lock: BatchLo
         except LlmnerError as e:
             if not e.retryable or fruitless == MAX_FRUITLESS:
                 raise
+            _check_writable(plan, lock)
             logger.warning("%s; starting again with what is not done", e.message)
 
 
-def _check_held(lock: BatchLock, plan: Plan) -> None:
+def _check_writable(plan: Plan, lock: BatchLock) -> None:
+    """Make sure that the batch is still this run's to write.
+
+    Raises:
+        DatasetError: Another run holds it or has committed it, or may hold it by now.
+    """
     if not lock.held():
-        raise DatasetError(f"batch {plan.batch.name}: another run took it over", hint="see what that run says")
+        raise _lost(plan)
+    if other := find_manifest(plan.layout, plan.batch.name):
+        message = f"batch {plan.batch.name} was committed by another run, {other.run_id}"
+        raise DatasetError(message, hint="see what that run says")
 
 
-def _already_done(plan: Plan) -> Extracted | None:
-    """Return the batch if it is committed, after completing what a crash behind its commit left out."""
+def _check_going_on(plan: Plan, lock: BatchLock, progress: Progress) -> None:
+    """Make sure that a running pipeline may and should go on; asks no storage.
+
+    Raises:
+        DatasetError: The lock is lost.
+        TooManyFailedError: Too many documents failed.
+    """
+    if lock.lost:
+        raise _lost(plan)
+    check_share(progress.documents, progress.reasons, plan.config.max_failed_share)
+
+
+def _lost(plan: Plan) -> DatasetError:
+    message = f"batch {plan.batch.name}: this run lost its lock, for storage or this machine stood still too long"
+    return DatasetError(message, hint="run the same command again; it goes on, or says which run took over")
+
+
+def _committed(plan: Plan) -> Manifest | None:
+    """Return the manifest of the batch if it is committed, and whole.
+
+    Raises:
+        DatasetError: It was made of other inputs, or files of it are missing.
+    """
     manifest = find_manifest(plan.layout, plan.batch.name)
     if manifest is None:
         return None
@@ -131,8 +185,8 @@ def _already_done(plan: Plan) -> Extracted | None:
             f"batch {plan.batch.name} is done, and its inputs were others or have changed since",
             hint="give a new --batch",
         )
-    settle(plan.batch, manifest, in_threads)
-    return Extracted(manifest, plan.batch, already_done=True, progress=Progress())
+    check_files(plan.batch, manifest)
+    return manifest
 
 
 def _remove_other_checkpoints(plan: Plan) -> None:
@@ -153,6 +207,7 @@ def _draft(plan: Plan, counted: Counted, started: datetime, run_id: str) -> Draf
         inputs=counted.inputs,
         files=counted.files,
         counts=counted.counts,
+        reasons=counted.reasons,
         tag_sets={lang: [t.name for t in sets] for lang, sets in plan.tag_sets.items()},
         started=started.isoformat(timespec="seconds"),
         finished=_now().isoformat(timespec="seconds"),

@@ -2,7 +2,7 @@
 
 Invariant: one row a document from the read to the write; a stage never drops, adds or reorders a row. A model that is
 broken itself ends its worker process, so that Ray starts a new one; a document that ends its worker each time fails,
-alone.
+alone. Whether the fault is the model's is told by harmless documents, not by those of the batch.
 """
 
 import hashlib
@@ -26,8 +26,7 @@ from llmner.extraction.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before a document fails
-MAX_GIVEN_UP = 3  # documents in a row that may fail so, before the fault is the model's
+MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before a document or the model is given up
 
 
 class SegmentStage:
@@ -97,12 +96,14 @@ class ModelStage:
             with self._turns.shared():
                 self._take(due, work)
         else:  # a worker died in this call: find the document that did it
+            with self._turns.alone():
+                self._check_model()
             for row in due:
                 with self._turns.alone():
                     self._take_alone(row)
         self._attempts.end(work)
         if self._tally is not None:
-            failed = sum(row["status"] == "failed" for row in rows)
+            failed = [row["error_class"] for row in rows if row["status"] in ("failed", "rejected")]
             mentions = sum(len(row["mentions"]) for row in rows)
             self._tally.add(len(rows), mentions, failed, sum(row["source_tokens"] for row in rows))
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
@@ -113,21 +114,28 @@ class ModelStage:
         except Exception as e:  # noqa: BLE001 - a step catches what is a document's; the rest is the model's
             self._end_worker(e, work)
 
+    def _check_model(self) -> None:
+        """Make sure that the model can take harmless documents."""
+        work = Work(self._step.name, "canary", "")
+        before, reason = self._attempts.begin(work)
+        if before >= MAX_ATTEMPTS:
+            message = f"the model ends its worker on harmless documents, too, the last time: {reason}"
+            error = ModelError(message, hint="see that the model runs at all on this machine")
+            self._mailbox.leave(error)
+            raise error
+        self._take(self._step.canaries(), work)
+        self._attempts.end(work)
+
     def _take_alone(self, row: Row) -> None:
         """Take the step with one document after a worker died on it among others; it fails when it does so again."""
-        work = Work(self._step.name, "document", str(row["record"]))
+        name = self._step.name
+        work = Work(name, "document", str(row["record"]))
         before, reason = self._attempts.begin(work)
         if before < MAX_ATTEMPTS:
             self._take([row], work)
             self._attempts.end(work)
             return
-        if self._attempts.give_up(work) > MAX_GIVEN_UP:
-            message = f"workers die on {MAX_GIVEN_UP} documents in a row, the last time: {reason}"
-            error = ModelError(message, hint="see that the model runs at all on this machine")
-            self._mailbox.leave(error)
-            raise error
-        name = self._step.name
-        message = f"document {row['source_id']}: its worker died {1 + before} times at stage {name}: {reason}"
+        message = f"document {row['source_id']}: its worker died {1 + MAX_ATTEMPTS} times at stage {name}: {reason}"
         fail(row, WorkerDiedError(message), stage=name)
 
     def _end_worker(self, error: Exception, work: Work) -> NoReturn:

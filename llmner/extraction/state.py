@@ -1,44 +1,71 @@
 """What the processes of a run share, in one process: attempts, the error that ends the run, and counts.
 
-Invariant: it lives as long as its run and no longer.
+Invariant: it lives as long as one start of its run and no longer, but for the documents that are suspected of killing
+workers: those are kept in storage until the batch is committed.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import ray
+from pydantic import TypeAdapter, ValidationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from llmner.errors import LlmnerError
-from llmner.extraction.attempts import Attempts
+from llmner import storage
+from llmner.errors import AccessError, DatasetError, LlmnerError, StorageError
+from llmner.extraction.attempts import Attempts, Suspect
 from llmner.extraction.counts import Progress, Records, Tally
 from llmner.extraction.mailbox import Mailbox
 
+logger = logging.getLogger(__name__)
+
 _ANSWER_SECONDS = 30.0  # that the state's process may take
+_SUSPECTS = TypeAdapter(list[Suspect])
 
 Part = Literal["attempts", "mailbox", "records", "tally"]
 
 
 class RunState:
-    """The state of one run; a Ray actor holds it, and ``SharedState`` reaches it."""
+    """The state of one run; a Ray actor holds it, and ``SharedState`` reaches it.
 
-    def __init__(self, resumed: int) -> None:
-        self.attempts = Attempts()
+    Args:
+        resumed: Documents that are done already.
+        memory: File that keeps the suspects.
+        suspects: What is in it.
+    """
+
+    def __init__(self, resumed: int, memory: str, suspects: list[Suspect]) -> None:
+        self.attempts = Attempts(suspects)
         self.mailbox = Mailbox()
         self.records = Records()
         self.tally = Tally()
         self._resumed = resumed
+        self._memory = memory
+        self._kept = suspects
 
     def call(self, part: Part, method: str, *args: Any) -> Any:
         """Call a method of one of the parts."""
-        return getattr(getattr(self, part), method)(*args)
+        result = getattr(getattr(self, part), method)(*args)
+        if part == "attempts" and (suspects := self.attempts.suspects()) != self._kept:
+            self._keep(suspects)
+        return result
+
+    def _keep(self, suspects: list[Suspect]) -> None:
+        try:
+            storage.write_whole(self._memory, _SUSPECTS.dump_json(suspects))
+        except (AccessError, StorageError):
+            logger.warning("documents that kill workers could not be noted for a later start", exc_info=True)
+        else:
+            self._kept = suspects
 
     def progress(self) -> Progress:
         """Return how far the run is."""
         return Progress(
             documents=self.tally.documents,
             mentions=self.tally.mentions,
-            failed=self.tally.failed,
+            failed=self.tally.reasons.total(),
+            reasons=dict(self.tally.reasons),
             source_tokens=self.tally.source_tokens,
             records=self.records.total,
             complete=self.records.complete,
@@ -62,14 +89,23 @@ class SharedState:
         self.tally = cast(Tally, _RemotePart(actor, "tally"))
 
     @classmethod
-    def start(cls, *, resumed: int) -> "SharedState":
+    def start(cls, *, resumed: int, memory: str) -> "SharedState":
         """Start the process that holds a new state, on this node, for others may die.
 
         Args:
             resumed: Documents that are done already.
+            memory: File that keeps the documents that are suspected of killing workers.
+
+        Raises:
+            DatasetError: The file cannot be read.
         """
+        content = storage.read_bytes(memory)
+        try:
+            suspects = [] if content is None else _SUSPECTS.validate_json(content)
+        except ValidationError as e:
+            raise DatasetError(f"{memory}: cannot be read: {e}", hint="remove it, and run again") from e
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        return cls(ray.remote(num_cpus=0, scheduling_strategy=here)(RunState).remote(resumed))
+        return cls(ray.remote(num_cpus=0, scheduling_strategy=here)(RunState).remote(resumed, memory, suspects))
 
     def progress(self) -> Progress:
         """Return how far the run is.
@@ -79,6 +115,10 @@ class SharedState:
         """
         progress: Progress = ray.get(self._actor.progress.remote(), timeout=_ANSWER_SECONDS)
         return progress
+
+    def end(self) -> None:
+        """End the process that holds the state, and with it the run: no worker can begin or end anything without it."""
+        ray.kill(self._actor)
 
     def error(self) -> LlmnerError | None:
         """Return the error of ours that ends the run; None as well where the process does not answer."""

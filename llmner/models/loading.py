@@ -43,6 +43,16 @@ def number_type(dtype: NumberType, device: str) -> "torch.dtype":
     return torch.bfloat16 if fast else torch.float32
 
 
+def decided_number_type(dtype: NumberType, *, gpu: bool) -> NumberType:
+    """Return the number type that ``auto`` stands for, so that it is the same wherever the model is loaded.
+
+    Args:
+        dtype: As the user gave it.
+        gpu: Whether the model goes to a GPU; else a CPU like this machine's decides.
+    """
+    return "float32" if str(number_type(dtype, "cuda" if gpu else "cpu")) == "torch.float32" else "bfloat16"
+
+
 def default_device() -> str:
     """Return ``cuda`` where there is one, else ``cpu``."""
     import torch

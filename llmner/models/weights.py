@@ -18,6 +18,7 @@ _PACKAGED = f"package:{packaged.PACKAGE}"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SETTINGS = ("*.json",)
 _EVERYTHING = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+_SHAPE_ANSWERS = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja")  # weights and tokenizers, in a folder
 
 
 def pinned(reference: str) -> str:
@@ -63,7 +64,7 @@ def identity(reference: str) -> str:
         return pinned(reference)
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
-        if file.suffix in (".safetensors", ".json"):
+        if file.suffix in _SHAPE_ANSWERS:
             digest.update(file.relative_to(folder).as_posix().encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return f"sha256 {digest.hexdigest()}"

@@ -1,10 +1,14 @@
 """Marked text for terminals: each mention in brackets with its type after it, nested ones nested, types in colours."""
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
 
 from llmner.report.highlight import Mark, Mention, marked
+
+# Control characters, and those that turn the direction of writing: a terminal would obey them.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _COLOURS = ("blue", "green", "magenta", "dark_orange", "cyan", "red", "yellow", "purple")
 
@@ -34,3 +38,13 @@ def _line(nodes: Sequence[str | Mark], colours: dict[str, str], *, style: str = 
         line.append_text(_line(node.content, colours, style="bold"))
         line.append(f"|{node.mention['type']}]" if node.last else "", colour)
     return line
+
+
+def visible(text: str) -> str:
+    """Return a text for a terminal: control characters become pictures of themselves, line feeds stay."""
+    return _CONTROL.sub(_picture, text)
+
+
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

@@ -5,17 +5,21 @@ file.
 """
 
 import hashlib
+import logging
 import posixpath
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import IO
 
 import fsspec
 
 from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError
 from llmner.sources.compression import CHUNK, decompressed
-from llmner.storage import access, file_system
+from llmner.storage import access, file_system, read_bytes
+
+logger = logging.getLogger(__name__)
 
 CHECKSUM_SUFFIX = ".md5"
 READ_AHEAD = 8 * 1024 * 1024  # bytes a request to remote storage
@@ -90,13 +94,17 @@ def verify_checksum(url: str) -> None:
         ChecksumError: The content is another one, or the ``.md5`` file holds no checksum of it.
         InputNotFoundError, AccessError, StorageError: As ``open_file``.
     """
-    fs, path = file_system(url)
-    name = posixpath.basename(path)
-    with access(url):
-        try:
-            text = fs.cat_file(path + CHECKSUM_SUFFIX).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return
+    name = posixpath.basename(url)
+    try:
+        content = read_bytes(url + CHECKSUM_SUFFIX)
+    except AccessError:
+        # Storage that may not be listed says so of a file that is not there. The file itself will tell whether it may
+        # be read.
+        _warn_of_hidden_checksums(posixpath.dirname(url))
+        return
+    if content is None:
+        return
+    text = content.decode("utf-8", "replace")
     if (expected := _expected_md5(text, name)) is None:
         raise ChecksumError(f"{url}{CHECKSUM_SUFFIX}: holds no MD5 checksum of {name}", hint="fetch it again")
     digest = hashlib.md5(usedforsecurity=False)
@@ -106,6 +114,12 @@ def verify_checksum(url: str) -> None:
     if digest.hexdigest() != expected:
         message = f"{url}: its MD5 is {digest.hexdigest()}, but {name}{CHECKSUM_SUFFIX} says {expected}"
         raise ChecksumError(message, hint="fetch the file again")
+
+
+@cache
+def _warn_of_hidden_checksums(folder: str) -> None:
+    """Say once of a folder that its files are read without comparing checksums."""
+    logger.warning("%s: no permission to see %s files; the files there are read unchecked", folder, CHECKSUM_SUFFIX)
 
 
 def _expected_md5(text: str, name: str) -> str | None:

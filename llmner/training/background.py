@@ -19,7 +19,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from llmner.models.cache import cache_root
-from llmner.training.trainer import stop_asked
+from llmner.training.callbacks import stop_asked
 
 logger = logging.getLogger(__name__)
 

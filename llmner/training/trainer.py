@@ -14,12 +14,8 @@ loop runs on a bare machine, and under ``torchrun`` on several GPUs.
 
 import json
 import logging
-import math
 import os
 import shutil
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,18 +25,17 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from llmner.errors import ConfigError, ModelError, StoppedError
+from llmner.training.callbacks import Average, Log, Stop
 from llmner.training.corpus import Batchable, plan
 from llmner.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
 BEST = "best"
-stop_asked = threading.Event()  # set by SIGTERM while a run listens
 _STATE = "trainer_state.json"  # the last file of a checkpoint
 _TRAINED = "trained.safetensors"
 _AVERAGED = "averaged.safetensors"
@@ -192,7 +187,7 @@ def fit(
     if len(batches) < at_once:
         raise ConfigError(f"a step takes {at_once} batches, there are {len(batches)}", hint="lower batch_tokens")
     arguments.max_steps = len(batches) // at_once
-    stop = _Stop()
+    stop = Stop()
     trainer = _BatchTrainer(
         module,
         arguments,
@@ -200,7 +195,7 @@ def fit(
         eval_dataset=[] if measure else None,
         data_collator=_only,
         callbacks=[
-            _Log(),
+            Log(),
             stop,
             *([EarlyStoppingCallback(patience)] if patience else []),
             *callbacks,
@@ -208,7 +203,7 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.ship, trainer.measure, trainer.resumed = ship, measure, resume
-    trainer.average = _Average(list(trainer._trained(module).values()), average) if average else None
+    trainer.average = Average(list(trainer._trained(module).values()), average) if average else None
     if trainer.average:
         trainer.add_callback(trainer.average)
     stop.accelerator = trainer.accelerator
@@ -271,7 +266,7 @@ class _BatchTrainer(Trainer):
     ship: Callable[[Path], None]
     measure: Measure | None
     resumed: Path | None
-    average: "_Average | None"
+    average: "Average | None"
     control: Any
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SequentialSampler:
@@ -354,84 +349,3 @@ class _BatchTrainer(Trainer):
     @staticmethod
     def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
         return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-class _Average(TrainerCallback):
-    """Keeps an exponential average of weights; it varies less from step to step than they do, and does better.
-
-    Args:
-        weights: Those in training.
-        share: What a step keeps of the average.
-    """
-
-    def __init__(self, weights: Sequence[nn.Parameter], share: float) -> None:
-        self._weights = weights
-        self.averaged = [w.detach().clone() for w in weights]
-        self._update = get_ema_multi_avg_fn(share)
-
-    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        self._update(self.averaged, [w.detach() for w in self._weights], state.global_step)
-
-    def swap(self) -> None:
-        """Exchange the weights and their average, in place."""
-        for i, weight in enumerate(self._weights):
-            weight.data, self.averaged[i] = self.averaged[i], weight.data
-
-
-class _Stop(TrainerCallback):
-    """Ends a run on SIGTERM, in all processes after the same step, with a checkpoint."""
-
-    accelerator: Accelerator
-
-    def __init__(self) -> None:
-        self.stopped = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGTERM as the wish to stop; elsewhere than in the main thread Python lets nobody do that."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        stop_asked.clear()
-        before = signal.signal(signal.SIGTERM, lambda *_: stop_asked.set())
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        if stop_asked.is_set():
-            self.accelerator.set_trigger()
-        if self.accelerator.check_trigger() and state.global_step < state.max_steps:
-            self.stopped = True
-            control.should_save = control.should_training_stop = True
-
-
-class _Log(TrainerCallback):
-    """Tells how a run goes, measures after its last step, and ends it when the loss is lost."""
-
-    def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        self._started, self._first = time.monotonic(), state.global_step
-        if state.is_world_process_zero:
-            logger.info("from step %d of %d, %d process(es), on %s",
-                        state.global_step, state.max_steps, args.world_size, args.device)  # fmt: skip
-
-    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step >= state.max_steps and args.eval_strategy != "no":
-            control.should_evaluate = True
-
-    def on_log(self, args: TrainingArguments, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        measured = {k.removeprefix("eval_"): v for k, v in logs.items() if k.startswith("eval_")}
-        if measured:
-            logger.info("step %d on dev: %s", state.global_step,
-                        ", ".join(f"{name} {value:.4f}" for name, value in measured.items()))  # fmt: skip
-        if "loss" not in logs:
-            return
-        if not math.isfinite(logs["loss"]):
-            raise ModelError(f"the loss is {logs['loss']} at step {state.global_step}", hint="lower learning_rate")
-        seconds = (time.monotonic() - self._started) / max(1, state.global_step - self._first)
-        logger.info("step %d of %d: loss %.4f, learning rate %.2e, %.2f s a step, %.0f min left",
-                    state.global_step, state.max_steps, logs["loss"], logs["learning_rate"], seconds,
-                    seconds * (state.max_steps - state.global_step) / 60)  # fmt: skip

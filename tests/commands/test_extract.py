@@ -39,3 +39,20 @@ def test_a_job_file_names_generator_and_selector(
     assert parts["selector.threshold"] == "0.5"
     assert parts["selector.weights"].startswith("sha256 ")
     assert parts["generator.decoding"].endswith("open bias 3")
+
+
+def test_rejected_documents_count_and_texts_are_shown_as_they_are(corpus: Path, tmp_path: Path) -> None:
+    base = tiny_models.save("gemma3", tmp_path / "base")
+    lines = [json.dumps({"id": "1", "text": "benzo[a]pyrene [/b] \x1b[31m"}), "[1, 2]", '{"id": "2"}']
+    (corpus / "a.jsonl").write_text("\n".join(lines))
+    job = {
+        "inputs": [str(corpus)], "output": str(tmp_path / "out"), "model": base, "tag_sets": {"en": ["bc5cdr"]},
+        "open_bias": 3.0, "tag": {"cpus": 0.5, "threads": 1},
+    }  # fmt: skip
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump(job))
+    done = CliRunner().invoke(app, ["extract", "--config", str(file)])
+    assert done.exit_code == 3, done.output
+    assert "2 of 3 documents were rejected or failed" in done.output
+    assert "MalformedRecordError  2" in done.output
+    assert "\x1b" not in done.output

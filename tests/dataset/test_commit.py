@@ -1,5 +1,6 @@
 """What a run has left becomes a batch: recovered, counted, one row for each document."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,10 @@ class Folders:
             pq.write_table(table.select(["record"]), self.checkpoint / f"{name}{entry}.parquet")
 
     def names(self) -> tuple[list[str], list[str]]:
-        names = [
-            sorted(p.name.removesuffix(".parquet") for p in f.iterdir()) for f in (self.documents, self.checkpoint)
-        ]
-        return names[0], names[1]
+        return self.names_of_documents(), sorted(p.name.removesuffix(".parquet") for p in self.checkpoint.iterdir())
+
+    def names_of_documents(self) -> list[str]:
+        return sorted(p.name.removesuffix(".parquet") for p in self.documents.iterdir())
 
     def count(self, records: int, inputs: int = 1) -> Counted:
         listed = [Input(uri=f"f{i}", size=1, version="1") for i in range(inputs)]
@@ -52,7 +53,19 @@ def test_recovery_keeps_what_is_whole(folders: Folders) -> None:
     folders.write("a_4", rows([6, 7]))
     folders.write("a_4", rows([6, 7]), entry=".pending")  # cut off while the entry was renamed by copying
     assert recover(str(folders.documents), str(folders.checkpoint), in_threads) == 5
-    assert folders.names() == (["a_0-0", "a_4-0"], ["a_0", "a_4"])
+    documents, entries = folders.names()
+    assert entries == ["a_0", "a_4"]
+    assert documents == [f"a_{i}-0" for i in (0, 1, 2, 4)], "no file is deleted before a batch is committed"
+    counted = folders.count(5)
+    assert {f.name for f in counted.files} == {"a_0-0.parquet", "a_4-0.parquet"}
+
+
+def test_a_run_that_comes_late_deletes_nothing_of_a_batch_that_is_committed(folders: Folders) -> None:
+    folders.write("a_0", rows([0, 1]))
+    folders.count(2)
+    shutil.rmtree(folders.checkpoint)  # as the run that committed the batch leaves it
+    assert recover(str(folders.documents), str(folders.checkpoint), in_threads) == 0
+    assert folders.names_of_documents() == ["a_0-0"]
 
 
 def test_recovery_of_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from capital_words import IncompleteEngine, StuckEngine, run
+from capital_words import BrokenEngine, IncompleteEngine, StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
@@ -101,6 +102,58 @@ def test_a_crash_behind_the_commit_is_made_good(corpus: Path, tmp_path: Path) ->
     assert mentions(str(tmp_path / "out")) == before
 
 
+def test_what_a_manifest_lists_must_be_there(corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(12)])
+    result = run(job(corpus, output=tmp_path / "out", batch="b"))
+    [file] = Path(result.batch.documents).iterdir()
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    with pytest.raises(DatasetError, match=rf"1 of its 1 files .* another size, the first: .*{file.name}"):
+        run(job(corpus, output=tmp_path / "out", batch="b"))
+    file.unlink()
+    with pytest.raises(DatasetError, match="1 of its 1 files are missing"):
+        run(job(corpus, output=tmp_path / "out", batch="b"))
+    file.write_bytes(content)
+    assert run(job(corpus, output=tmp_path / "out", batch="b")).already_done
+
+
+def test_a_batch_is_finished_under_its_lock_and_what_others_write_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(12)])
+    result = run(job(corpus, output=tmp_path / "out", batch="b"))
+    [mentions_file] = Path(result.batch.mentions).iterdir()
+    mentions_file.unlink()
+    theirs = Path(result.batch.documents) / "new.parquet.0123.part"
+    theirs.write_bytes(b"half of a file")
+    ours = Path(result.batch.documents) / "left.parquet"
+    ours.write_bytes(b"of a run that was killed")
+    with BatchLock(result.batch.locks, lease=1.0), pytest.raises(BatchLockedError):
+        run(job(corpus, output=tmp_path / "out", batch="b"))
+    assert not mentions_file.exists()
+    assert run(job(corpus, output=tmp_path / "out", batch="b")).already_done
+    assert (mentions_file.exists(), theirs.exists(), ours.exists()) == (True, True, False)
+
+
+def test_a_run_that_another_took_over_from_ends_and_harms_nothing(corpus: Path, tmp_path: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(60)])
+    run(job(corpus, output=tmp_path / "other", batch="b"))
+    out = Layout.at(str(tmp_path / "out"))
+
+    def take_over(progress: Progress) -> None:
+        """Do what a run does that takes over and is faster: lock, commit, clean up."""
+        if progress.documents and not Path(out.commits).exists():
+            holder = json.loads((Path(out.batch("b").locks) / "00000000.lock").read_text())
+            taken = json.dumps({**holder, "token": "another", "released": True})
+            (Path(out.batch("b").locks) / "00000001.lock").write_text(taken)
+            for part in ("batches", "mentions", "commits"):
+                shutil.copytree(tmp_path / "other" / part, tmp_path / "out" / part, dirs_exist_ok=True)
+            shutil.rmtree(out.batch("b").checkpoints, ignore_errors=True)
+
+    with pytest.raises(DatasetError, match="this run lost its lock"):
+        run(job(corpus, output=tmp_path / "out", batch="b"), 0.2, on_progress=take_over)
+    assert documents(str(tmp_path / "out")) == documents(str(tmp_path / "other"))
+    assert run(job(corpus, output=tmp_path / "out", batch="b")).already_done
+
+
 def test_batches_add_up_and_names_are_kept_apart(corpus: Path, tmp_path: Path) -> None:
     a = write_jsonl(corpus / "a.jsonl", [text(i) for i in range(5)])
     b = write_jsonl(corpus / "b.jsonl", [text(i) for i in range(5, 9)], first=5)
@@ -165,11 +218,14 @@ def test_bad_documents_touch_no_other(corpus: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_is_broken_ends_the_job_and_leaves_no_manifest(corpus: Path, tmp_path: Path) -> None:
-    write_jsonl(corpus / "a.jsonl", ["BROKEN"] * 8)
+    write_jsonl(corpus / "a.jsonl", ["Aspirin"] * 8)
     with pytest.raises(ModelError, match="out of order"):
-        run(job(corpus, output=tmp_path / "out"))
+        extract(
+            job(corpus, output=tmp_path / "out", batch="b"), generator=Loadable(BrokenEngine, BrokenEngine.fingerprint)
+        )
     assert open_dataset(str(tmp_path / "out")).manifests == ()
-    assert not list(tmp_path.rglob("*.lock"))
+    with BatchLock(Layout.at(str(tmp_path / "out")).batch("b").locks) as lock:
+        assert lock.held(), "the lock is released"
 
 
 def test_nothing_to_do(corpus: Path, tmp_path: Path) -> None:
@@ -183,7 +239,7 @@ def test_nothing_to_do(corpus: Path, tmp_path: Path) -> None:
 def test_two_runs_at_once(corpus: Path, tmp_path: Path) -> None:
     write_jsonl(corpus / "a.jsonl", ["Aspirin"])
     locks = Layout.at(str(tmp_path / "out")).batch("b").locks
-    with BatchLock(locks), pytest.raises(BatchLockedError, match="another run"):
+    with BatchLock(locks, lease=1.0), pytest.raises(BatchLockedError, match="another run"):
         run(job(corpus, output=tmp_path / "out", batch="b"))
     run(job(corpus, output=tmp_path / "out", batch="b"))
 

@@ -8,6 +8,7 @@ from capital_words import run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 from s3fs import S3FileSystem
 
+from llmner import storage
 from llmner.config import JobConfig
 from llmner.dataset.reading import open_dataset
 from llmner.errors import AccessError, DatasetError
@@ -46,6 +47,19 @@ def test_a_job_on_s3_gives_what_it_gives_on_a_disk(bucket: str, corpus: Path, tm
             *(f"out/mentions/batch={batch}/{n}" for n in names),
         ]
     )
+
+
+def test_a_path_is_never_a_pattern(bucket: str, corpus: Path) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(10)])
+    for name in ("out1", "out[1]", "out?"):
+        run(job(str(corpus), f"s3://{bucket}/{name}", batch="b"))
+    storage.remove(f"s3://{bucket}/out?")
+    storage.remove(f"s3://{bucket}/out[1]/commits")
+    left = {o["Key"].partition("/")[0] for o in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+    assert left == {"out1", "out[1]"}
+    assert run(job(str(corpus), f"s3://{bucket}/out1", batch="b")).already_done
+    run(job(str(corpus), f"s3://{bucket}/out[1]", batch="b"))
+    assert documents(f"s3://{bucket}/out[1]") == documents(f"s3://{bucket}/out1")
 
 
 def test_leftovers_of_a_killed_run_are_neither_read_nor_kept(bucket: str, corpus: Path) -> None:

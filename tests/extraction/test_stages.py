@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,13 +12,14 @@ from capital_words import CapitalWordsEngine, ShortWordsSelector, selection
 
 from llmner.annotator import Annotator
 from llmner.dataset.schema import DOCUMENT_SCHEMA
-from llmner.documents import Document, documents_table
+from llmner.documents import Document, Row, documents_table
 from llmner.errors import ModelError
 from llmner.extraction.attempts import Attempts, Work
 from llmner.extraction.counts import Tally
 from llmner.extraction.mailbox import Mailbox
 from llmner.extraction.models import Loadable, Selection, load_judge, load_tagger
 from llmner.extraction.stages import ModelStage, SegmentStage
+from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagset import load_tag_set
 
 TAG_SETS = {"en": (load_tag_set("bc5cdr"), load_tag_set("genia"))}
@@ -65,7 +67,7 @@ def test_stages_give_what_the_annotator_gives() -> None:
     assert [row.pop("record") for row in rows] == list(range(len(texts)))
     assert {row.pop("run_id") for row in rows} == {"r"}
     assert rows == annotator.annotate(documents(*texts))
-    assert (tally.documents, tally.failed) == (5, 1)
+    assert (tally.documents, dict(tally.reasons)) == (5, {"TaggingError": 1})
     assert tally.mentions == sum(len(row["mentions"]) for row in tagged.to_pylist())
 
 
@@ -105,37 +107,87 @@ def calls_begun(attempts: NotingAttempts) -> set[Work]:
     return {work for work in attempts.noted if work.kind == "call"}
 
 
-def test_after_a_lost_worker_documents_go_one_by_one_and_the_culprit_is_given_up() -> None:
-    table = segmented(*(f"Word {i}" for i in range(4)))
-    attempts, engine = NotingAttempts(), CapitalWordsEngine()
-    stage = tag_stage(engine, attempts)
-    stage(table)
-    [call] = calls_begun(attempts)
-    culprit = Work("tag", "document", "2")
-    attempts.begin(call)  # a first worker died in the call
-    attempts.begin(culprit)  # and two more on this document
-    attempts.begin(culprit)
-    attempts.explain(culprit, "RuntimeError: out of order")
-    engine.calls = 0
-    rows = stage(table).to_pylist()
-    assert engine.calls == 3
-    assert [row["status"] for row in rows] == ["ok", "ok", "failed", "ok"]
-    assert rows[2]["error_class"] == "WorkerDiedError"
-    assert "died 3 times" in rows[2]["error_message"]
-    assert "out of order" in rows[2]["error_message"]
-    assert attempts.deaths == 1
+class Died(BaseException):
+    """Stands for the end of a worker process: nothing of ours catches it."""
 
 
-def test_a_model_that_kills_its_worker_on_every_document_ends_the_job() -> None:
-    table = segmented(*(f"Word {i}" for i in range(8)))
+class MortalEngine(CapitalWordsEngine):
+    """Its worker ends on sentences with ``DEADLY``, or on any."""
+
+    def __init__(self, *, on_any: bool = False) -> None:
+        super().__init__()
+        self.on_any = on_any
+
+    def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
+        if self.on_any or any("DEADLY" in r.text for r in requests):
+            raise Died
+        return super().tag(requests)
+
+
+def until_done(table: pa.Table, engine: CapitalWordsEngine, attempts: Attempts) -> tuple[list[Row], int]:
+    """Give a table to one worker after another, as Ray does; rows, and workers that died."""
+    for deaths in range(100):
+        try:
+            return tag_stage(engine, attempts)(table).to_pylist(), deaths
+        except Died:
+            continue
+    raise AssertionError("a hundred workers died")
+
+
+@pytest.mark.parametrize("deadly", [(2,), (0, 1, 2), (0, 1, 2, 3, 4, 7)])
+def test_documents_that_kill_workers_fail_alone_and_each_costs_two_workers(deadly: tuple[int, ...]) -> None:
+    table = segmented(*("DEADLY" if i in deadly else f"Word {i}" for i in range(8)))
+    attempts = Attempts()
+    rows, deaths = until_done(table, MortalEngine(), attempts)
+    assert [i for i, row in enumerate(rows) if row["status"] == "failed"] == list(deadly)
+    assert {row["status"] for i, row in enumerate(rows) if i not in deadly} == {"ok"}
+    assert {row["error_class"] for row in rows} <= {"WorkerDiedError", None}
+    assert "died 3 times" in rows[deadly[0]]["error_message"]
+    assert deaths == attempts.deaths == 1 + 2 * len(deadly)
+
+
+def test_what_was_given_up_stays_so_when_the_run_starts_again() -> None:
+    table = segmented("Word", "DEADLY", "Word")
+    before = Attempts()
+    until_done(table, MortalEngine(), before)
+    attempts = Attempts(before.suspects())
+    rows, deaths = until_done(table, MortalEngine(), attempts)
+    assert [row["status"] for row in rows] == ["ok", "failed", "ok"]
+    assert deaths == 1
+
+
+def test_why_a_worker_ended_is_told() -> None:
     attempts = NotingAttempts()
-    stage = tag_stage(attempts=attempts)
-    stage(table)
+    culprit = Work("tag", "document", "1")
+    table = segmented("Word", "Word")
+    tag_stage(attempts=attempts)(table)
     [call] = calls_begun(attempts)
-    for work in (call, *(Work("tag", "document", str(i)) for i in range(8) for _ in range(2))):
+    for work in (call, culprit, culprit):
         attempts.begin(work)
-    with pytest.raises(ModelError, match="in a row"):
-        stage(table)
+    attempts.explain(culprit, "RuntimeError: out of order")
+    assert "RuntimeError: out of order" in tag_stage(attempts=attempts)(table).to_pylist()[1]["error_message"]
+
+
+def test_a_model_that_dies_on_harmless_documents_ends_the_job() -> None:
+    table = segmented(*(f"Word {i}" for i in range(8)))
+    attempts = Attempts()
+    for _ in range(3):
+        with pytest.raises(Died):
+            tag_stage(MortalEngine(on_any=True), attempts)(table)
+    with pytest.raises(ModelError, match="harmless documents"):
+        tag_stage(MortalEngine(on_any=True), attempts)(table)
+
+
+def test_a_selector_has_harmless_documents_too() -> None:
+    tagged = tag_stage()(segmented("Acute Renal Failure."))
+    attempts = NotingAttempts()
+    make = partial(load_judge, selection(), TAG_SETS)
+    ModelStage(make, attempts, Mailbox())(tagged)
+    [call] = calls_begun(attempts)
+    attempts.begin(call)
+    [row] = ModelStage(make, attempts, Mailbox())(tagged).to_pylist()
+    assert row["status"] == "ok"
+    assert Work("select", "canary", "") in attempts.noted
 
 
 def test_calls_in_threads_go_together_but_a_suspect_goes_alone() -> None:
@@ -165,5 +217,6 @@ def test_calls_in_threads_go_together_but_a_suspect_goes_alone() -> None:
             attempts.begin(call)  # a worker died in them
         together.clear()
         rows = [row for table in threads.map(stage, tables) for row in table.to_pylist()]
-    assert together == [1, 1, 1, 1]
+    assert set(together) == {1}
+    assert len(together) == 8, "four documents, and harmless ones before each call"
     assert [row["status"] for row in rows] == ["ok"] * 4

@@ -7,7 +7,9 @@ import pytest
 import tiny_models
 import tiny_selector
 
+from llmner.config import JobConfig
 from llmner.errors import ConfigError, ModelError
+from llmner.extraction.models import generator_of, selection_of
 from llmner.models.loading import load_engine
 from llmner.models.registry import PROMPT_FILE, adapter_of, base_of, generator_spec, names, selector_of
 from llmner.models.spec import GeneratorSpec
@@ -28,6 +30,27 @@ def mine(tmp_path: Path) -> Path:
     file = tmp_path / "mine.yaml"
     file.write_text("base: base\nadapter: adapter\nselector: selector\ntag_sets: [bc5cdr]\n")
     return file
+
+
+@pytest.mark.parametrize("name", ["adapter_model.bin", "tokenizer.model", "vocab.txt", "chat_template.jinja"])
+def test_every_file_that_shapes_answers_tells_one_model_from_another(mine: Path, name: str) -> None:
+    file = mine.parent / "adapter" / name
+    seen = set()
+    for content in (b"one", b"another"):
+        file.write_bytes(content)
+        seen.add(generator_spec(str(mine)).fingerprint()["adapter"])
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(("gpus", "decided"), [(0, {"float32", "bfloat16"}), (1, {"bfloat16"})])
+def test_the_number_type_is_decided_where_the_job_starts(mine: Path, gpus: int, decided: set[str]) -> None:
+    workers = {"gpus": gpus}
+    job = {"inputs": ["in"], "output": "out", "model": str(mine), "tag": workers, "select": {"mode": "on", **workers}}
+    config = JobConfig.model_validate(job)
+    selection = selection_of(config)
+    assert selection is not None
+    assert generator_of(config).fingerprint["dtype"] in decided
+    assert selection.selector.fingerprint["dtype"] in decided
 
 
 def test_a_file_is_a_model_that_loads(mine: Path) -> None:
