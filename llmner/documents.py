@@ -32,7 +32,7 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("title", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("text_sha256", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),  # read | rejected; later ok | empty | rejected | failed
+        pa.field("status", pa.string(), nullable=False),  # read | rejected | withdrawn; later see dataset.schema
         pa.field("error_class", pa.string()),
         pa.field("error_message", pa.string()),
         pa.field("error_stage", pa.string()),
@@ -72,6 +72,7 @@ class Document:
         year: Year of publication, where known.
         annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
+        withdrawn: Whether the source says that there is no such document any more; then it has no text.
     """
 
     source: str
@@ -84,6 +85,7 @@ class Document:
     year: int | None = None
     annotations: Annotations | None = None
     error: LlmnerError | None = None
+    withdrawn: bool = False
 
     @property
     def key(self) -> int:
@@ -111,7 +113,7 @@ def document_row(document: Document) -> Row:
         "title": document.title,
         "text": document.text,
         "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
-        "status": "rejected" if error else "read",
+        "status": "rejected" if error else "withdrawn" if document.withdrawn else "read",
         "error_class": type(error).__name__ if error else None,
         "error_message": str(error) if error else None,
         "error_stage": "read" if error else None,
