@@ -48,6 +48,15 @@ class Layout:
         return join(self.uri, "ledger")
 
     @property
+    def published(self) -> str:
+        """The folder of the publications, which follow from the batches."""
+        return join(self.uri, "published")
+
+    def publication(self, commit: int) -> str:
+        """The file that lists what is published of a commit. They sort by name as they do by number."""
+        return join(self.published, f"{commit:08d}.json")
+
+    @property
     def nightly_locks(self) -> str:
         """The folder of the lock of nightly runs; no batch is called so."""
         return join(self.uri, ".locks", ".nightly")
