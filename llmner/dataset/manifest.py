@@ -61,6 +61,8 @@ class Draft(Record):
         finished: When it was finished.
         run_id: The run that finished it.
         versions: Versions of the software by package.
+        figures: Of the run that finished it: ``seconds`` from the first documents that its model got to the end,
+            ``documents`` and ``source_tokens`` that went through the model, ``deaths`` of workers.
         place: Name of its file in a sequence of updates, which tells what is newer; None for a batch that is newer than
             all that were committed before it.
         replaces: Place of the first batch of a new baseline that is complete with this commit: what is older than that
@@ -79,6 +81,7 @@ class Draft(Record):
     finished: str
     run_id: str
     versions: dict[str, str]
+    figures: dict[str, float] = Field(default_factory=dict)
     place: str | None = None
     replaces: str | None = None
     retries: int | None = None

@@ -25,6 +25,7 @@ from llmner.dataset.schema import SCHEMA_VERSION
 from llmner.errors import CountMismatchError, DatasetError, LlmnerError
 from llmner.extraction.cluster import in_tasks, own_ray
 from llmner.extraction.counts import Progress
+from llmner.extraction.known import NOTHING_KNOWN, find_known
 from llmner.extraction.models import Loadable, Selection
 from llmner.extraction.pipeline import OnProgress, run_pipeline
 from llmner.extraction.resolve import Plan, resolve
@@ -59,6 +60,8 @@ def extract(
     generator: Loadable[Engine],
     selection: Selection | None = None,
     on_progress: OnProgress = lambda _: None,
+    update: bool = False,
+    retries: int | None = None,
 ) -> Extracted:
     """Run a job, or the rest of it.
 
@@ -67,6 +70,9 @@ def extract(
         generator: Finds mentions.
         selection: Judges them; None where no selector runs.
         on_progress: Called about once a second, from another thread.
+        update: The input is a file of a sequence of updates: its name says what is newer, and documents whose text is
+            tagged already are not tagged again.
+        retries: The inputs are those of a commit, of which only what failed is tagged again.
 
     Raises:
         LlmnerError: The job cannot be run as asked, or failed; nothing that was done is lost.
@@ -79,6 +85,7 @@ def extract(
         generator=generator.fingerprint,
         selection=selection.parts() if selection else {},
     )
+    place = plan.files[0].name if update else None
     ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
     if done := _already_done(plan):
         return done
@@ -89,7 +96,13 @@ def extract(
         _remove_other_checkpoints(plan)
         with own_ray():
             pipeline = partial(
-                run_pipeline, plan, generator=generator, selection=selection, run_id=run_id, on_progress=on_progress
+                run_pipeline,
+                plan,
+                generator=generator,
+                selection=selection,
+                known=find_known(plan) if update or retries else NOTHING_KNOWN,
+                run_id=run_id,
+                on_progress=on_progress,
             )
             progress = _run_to_the_end(pipeline, plan, lock)
             if not progress.complete:
@@ -97,7 +110,9 @@ def extract(
             _check_held(lock, plan)
             counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
             _check_held(lock, plan)
-            manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
+            draft = _draft(plan, counted, started, run_id)
+            more = {"figures": progress.figures(), "place": place, "retries": retries}
+            manifest = commit(plan.layout, draft.model_copy(update=more), in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
 
 
