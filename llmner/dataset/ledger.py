@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmner import storage
-from llmner.dataset.files import ForEach, read_table, write_batches, write_table
+from llmner.dataset.files import ForEach, read_table, write_batches
 from llmner.dataset.layout import Layout
 from llmner.dataset.manifest import Manifest
 from llmner.dataset.view import database, listed
@@ -27,6 +27,7 @@ ENTRY_SCHEMA = pa.schema(
 )
 TAGGED = ("ok", "empty")
 _FOLD = 32  # ranges that become one
+_FILES = 256  # of documents, whose entries are in memory together
 
 Range = tuple[int, int]  # of commits, first and last
 
@@ -72,7 +73,7 @@ class Ledger:
         Args:
             for_each: Goes over the files of documents.
         """
-        there = set(storage.list_names(self._layout.ledger, ".parquet"))
+        there = set(storage.list_names(self._layout.ledger))
         for part in self._ranges:
             self._make(part, there, for_each)
         for name in there - {_name(part) for part in self._ranges}:
@@ -98,7 +99,7 @@ class Ledger:
         if _name(part) in there:
             return
         if part[0] == part[1]:
-            write_table(self._uri(part), self._of_batch(self._manifests[part[0] - 1], for_each))
+            write_batches(self._uri(part), self._of_batch(self._manifests[part[0] - 1], for_each), ENTRY_SCHEMA)
         else:
             parts = list(_parts(part))
             for shorter in parts:
@@ -108,10 +109,11 @@ class Ledger:
                 write_batches(self._uri(part), rows.to_arrow_reader(), ENTRY_SCHEMA)
         there.add(_name(part))
 
-    def _of_batch(self, manifest: Manifest, for_each: ForEach) -> pa.Table:
+    def _of_batch(self, manifest: Manifest, for_each: ForEach) -> Iterator[pa.RecordBatch]:
         documents = self._layout.batch(manifest.batch).documents
-        tables = for_each(partial(_of_file, documents), manifest.names)
-        return pa.concat_tables([ENTRY_SCHEMA.empty_table(), *tables])
+        for first in range(0, len(manifest.names), _FILES):
+            for table in for_each(partial(_of_file, documents), manifest.names[first : first + _FILES]):
+                yield from table.to_batches()
 
     def _uri(self, part: Range) -> str:
         return storage.join(self._layout.ledger, _name(part))
