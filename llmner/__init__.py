@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmner.api import AnnotatedDocument, Model, NestedMention, load
-    from llmner.dataset.reading import open_dataset
+    from llmner.dataset.snapshot import open_dataset
 
 __version__ = "0.1.0"
 
@@ -18,7 +18,7 @@ _PLACES = {
     "Model": "llmner.api",
     "NestedMention": "llmner.api",
     "load": "llmner.api",
-    "open_dataset": "llmner.dataset.reading",
+    "open_dataset": "llmner.dataset.snapshot",
 }
 
 __all__ = ["AnnotatedDocument", "Model", "NestedMention", "load", "open_dataset"]

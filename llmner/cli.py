@@ -1,6 +1,5 @@
 """The command line: options in, one call of ``commands``, an exit code out (see ``commands.outcome``)."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,8 @@ from rich.console import Console
 
 from llmner.commands import export, graph, lexicon
 from llmner.commands.link import link
-from llmner.commands.outcome import errors_shown
+from llmner.commands.logs import Kind, log_to_stderr
+from llmner.commands.outcome import errors_shown, failure_reported
 from llmner.config import NumberType, load_config, tag_sets_by_language
 
 # Ray reads these when it is imported. It prints a page for each lost worker, which our own lines count.
@@ -44,9 +44,11 @@ def run(*command: str) -> None:
 
 
 @app.callback()
-def main() -> None:
+def main(
+    log_format: Annotated[Kind, typer.Option(help="How log lines look, on standard error.")] = "text",
+) -> None:
     """Biomedical entity extraction with generative language models, at the scale of whole corpora."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    log_to_stderr(log_format)
     for key, value in _QUIET_RAY.items():
         os.environ.setdefault(key, value)
 
@@ -93,6 +95,51 @@ def extract(
 
 
 @app.command()
+def nightly(
+    inputs: Annotated[list[str] | None, typer.Argument(help="Where new files appear; paths or URLs.")] = None,
+    output: Annotated[str | None, typer.Option(help="Data set to bring up to date; a path or URL.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Job file (YAML); options override it.")] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="The inputs are a whole new baseline and replace all before them.")
+    ] = False,
+    on_failure: Annotated[
+        str | None, typer.Option(help="Command to run on failure; it gets JSON: exit_code and message.")
+    ] = None,
+) -> None:
+    """Extract the files that the data set does not hold yet, in the order of their names, each a batch of its own.
+
+    Documents whose text has not changed are not tagged again. When there is nothing new, nothing happens.
+    """
+    from llmner.commands.nightly import run_nightly
+
+    with failure_reported(on_failure), errors_shown():
+        job = load_config(config, _given({"inputs": inputs or None, "output": output}))
+        raise typer.Exit(run_nightly(job, Console(), baseline=baseline))
+
+
+@app.command("retry-failed")
+def retry_failed(
+    config: Annotated[Path, typer.Option(help="Job file (YAML) of the data set.")],
+    output: Annotated[str | None, typer.Option(help="Data set; a path or URL.")] = None,
+) -> None:
+    """Try again the documents of a data set that failed or were rejected, at most three times over all nights."""
+    from llmner.commands.nightly import run_retry_failed
+
+    with errors_shown():
+        code = run_retry_failed(load_config(config, _given({"output": output})), Console())
+    raise typer.Exit(code)
+
+
+@app.command()
+def snapshots(dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")]) -> None:
+    """List the commits of a data set; `llmner.open_dataset(uri, commit=N)` reads it as of one."""
+    from llmner.commands.snapshots import show_snapshots
+
+    with errors_shown():
+        show_snapshots(dataset, Console())
+
+
+@app.command()
 def evaluate(
     data: Annotated[list[Path], typer.Option(help="Annotated sentences, JSON lines; repeatable.")],
     tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
@@ -132,14 +179,22 @@ def evaluate(
 
 @app.command()
 def publish(
-    dataset: Annotated[str, typer.Argument(help="Data set that a selector has scored; a path or URL.")],
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Mentions that score below it are left out.")],
+    dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Write all mentions that score so high, instead of the view.")
+    ] = None,
 ) -> None:
-    """Write the flat mentions with another threshold, without running a model again."""
-    from llmner.commands.publish import run_publish
+    """Write the current view as plain Parquet files, those in which something has changed.
+
+    With a threshold: write the flat mentions of all batches anew, from the selector's scores, without running a model.
+    """
+    from llmner.commands.publish import run_publish, run_publish_view
 
     with errors_shown():
-        run_publish(dataset, threshold, Console())
+        if threshold is None:
+            run_publish_view(dataset, Console())
+        else:
+            run_publish(dataset, threshold, Console())
 
 
 @app.command()

@@ -46,7 +46,7 @@ SOURCE_SCHEMA = pa.schema(
         pa.field("text_sha256", pa.string(), nullable=False),
         pa.field("parts", pa.list_(PART_STRUCT), nullable=False),
         pa.field("ids", pa.map_(pa.string(), pa.string()), nullable=False),  # pmid, pmcid, doi... of the same work
-        pa.field("status", pa.string(), nullable=False),  # read | rejected; later ok | empty | rejected | failed
+        pa.field("status", pa.string(), nullable=False),  # read | rejected | withdrawn; later see dataset.schema
         pa.field("error_class", pa.string()),
         pa.field("error_message", pa.string()),
         pa.field("error_stage", pa.string()),
@@ -107,6 +107,7 @@ class Document:
         ids: Identifiers of the work elsewhere, by scheme: ``pmid``, ``pmcid``, ``doi``...
         annotations: Gold annotations, from the formats that hold them.
         error: Why the record was rejected; None for a document that can be processed.
+        withdrawn: Whether the source says that there is no such document any more; then it has no text.
     """
 
     source: str
@@ -121,6 +122,7 @@ class Document:
     ids: Mapping[str, str] = field(default_factory=dict)
     annotations: Annotations | None = None
     error: LlmnerError | None = None
+    withdrawn: bool = False
 
     def __post_init__(self) -> None:
         if self.text and not self.parts:
@@ -154,7 +156,7 @@ def document_row(document: Document) -> Row:
         "text_sha256": hashlib.sha256(document.text.encode()).hexdigest(),
         "parts": [asdict(part) for part in document.parts],
         "ids": list(document.ids.items()),
-        "status": "rejected" if error else "read",
+        "status": "rejected" if error else "withdrawn" if document.withdrawn else "read",
         "error_class": type(error).__name__ if error else None,
         "error_message": str(error) if error else None,
         "error_stage": "read" if error else None,

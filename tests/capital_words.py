@@ -12,9 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+import typer
+
+from llmner.commands.outcome import stops_on_signal
 from llmner.config import JobConfig
 from llmner.errors import SelectionError, TaggingError
 from llmner.extraction.models import Loadable, Selection
+from llmner.extraction.nightly import Night, nightly
 from llmner.extraction.run import Extracted, extract
 from llmner.mentions import Mention
 from llmner.selection.competition import Rules
@@ -148,5 +152,23 @@ def run(config: JobConfig, seconds: float = 0.0, meeting: Path | None = None, **
     return extract(config, generator=generator, **options)
 
 
+def run_nightly(config: JobConfig, seconds: float = 0.0, **options: object) -> Night:
+    """Extract what is new with this engine."""
+    return nightly(
+        config, generator=Loadable(partial(CapitalWordsEngine, seconds), CapitalWordsEngine.fingerprint), **options
+    )
+
+
+def main(config: str, seconds: str, command: str = "extract") -> int:
+    """Run a job as the command of that name does, to its exit code."""
+    try:
+        with stops_on_signal():
+            job = JobConfig.model_validate(json.loads(config))
+            (run_nightly if command == "nightly" else run)(job, float(seconds))
+    except typer.Exit as e:
+        return e.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    run(JobConfig.model_validate(json.loads(sys.argv[1])), float(sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))

@@ -87,16 +87,23 @@ class Document:
         }
 
 
-def commit(uri: str, batch: str, documents: Sequence[Document], *, files: int = 1) -> None:
-    """Commit documents as a batch, spread over files."""
+class Unchanged(Document):
+    """A document whose text an earlier batch has tagged: its row has the hash of the text and nothing else of it."""
+
+    def row(self) -> dict[str, Any]:
+        return {**super().row(), "title": "", "text": "", "sentences": [], "mentions": []}
+
+
+def commit(uri: str, batch: str, documents: Sequence[Document], *, files: int = 1, place: str | None = None) -> None:
+    """Commit documents as a batch, spread over files; ``place`` is that of the manifest."""
     layout = Layout.at(uri)
     ensure(layout, Fingerprint({"made": "by hand"}), [])
-    place, written = layout.batch(batch), []
+    parts, written = layout.batch(batch), []
     for i in range(files):
         table = pa.Table.from_pylist([d.row() for d in documents[i::files]], schema=DOCUMENT_SCHEMA)
         name = f"{batch}-{i}.parquet"
-        write_table(storage.join(place.documents, name), table)
-        write_table(storage.join(place.mentions, name), flatten(table))
+        write_table(storage.join(parts.documents, name), table)
+        write_table(storage.join(parts.mentions, name), flatten(table))
         written.append(File(name=name, rows=table.num_rows, bytes=1, sha256="by hand"))
     commit_manifest(
         layout,
@@ -113,5 +120,6 @@ def commit(uri: str, batch: str, documents: Sequence[Document], *, files: int = 
             finished="2026-01-01T00:00:00Z",
             run_id="run",
             versions={},
+            place=place,
         ),
     )

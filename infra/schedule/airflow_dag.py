@@ -10,7 +10,7 @@ import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
-COMMAND = "llmner extract --config /etc/llmner/job.yaml s3://literature/pubmed/updates/{{ ds }}/"
+COMMAND = "llmner nightly --config /etc/llmner/job.yaml s3://literature/pubmed/updates/"
 
 with DAG(
     dag_id="llmner_nightly",

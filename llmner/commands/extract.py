@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmner import storage
-from llmner.commands.outcome import EXIT_INCOMPLETE
+from llmner.commands.outcome import EXIT_INCOMPLETE, stops_on_signal
 from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.dataset.files import read_table
@@ -31,13 +31,17 @@ def run_extract(config: JobConfig, console: Console) -> int:
         LlmnerError: The job cannot be run as asked, or failed.
     """
     generator, selection = generator_of(config), selection_of(config)
-    with shown(console) as on_progress:
+    with stops_on_signal(), shown(console) as on_progress:
         extracted = extract(config, generator=generator, selection=selection, on_progress=on_progress)
     _write_report(extracted)
     _say(console, extracted)
+    return EXIT_INCOMPLETE if is_incomplete(extracted) else 0
+
+
+def is_incomplete(extracted: Extracted) -> bool:
+    """Return whether an input of a batch was broken, or documents were rejected or failed."""
     counts = extracted.manifest.counts
-    broken = any(i.error for i in extracted.manifest.inputs)
-    return EXIT_INCOMPLETE if broken or counts["failed"] or counts["rejected"] else 0
+    return bool(counts["failed"] or counts["rejected"]) or any(i.error for i in extracted.manifest.inputs)
 
 
 def _write_report(extracted: Extracted) -> None:

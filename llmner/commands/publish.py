@@ -1,4 +1,4 @@
-"""``llmner publish``: the flat mentions at another threshold, from the scores in a data set's documents."""
+"""``llmner publish``: the current view as plain files, or the mentions at another threshold from their scores."""
 
 from functools import partial
 
@@ -6,10 +6,24 @@ from rich.console import Console
 
 from llmner.annotator import decide
 from llmner.dataset.files import in_threads
+from llmner.dataset.layout import Layout
 from llmner.dataset.publish import republish
+from llmner.dataset.published import publish_view
 from llmner.dataset.reading import open_dataset
 from llmner.errors import DatasetError
 from llmner.selection.competition import Rules
+
+
+def run_publish_view(uri: str, console: Console) -> None:
+    """Publish the current view, and say where its parts lie.
+
+    Raises:
+        DatasetError: There is no data set, or a part of it is damaged.
+    """
+    publication = publish_view(uri)
+    layout = Layout.at(uri)
+    line = f"Published  commit {publication.commit} in {len(publication.parts)} parts, {layout.published}"
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def run_publish(uri: str, threshold: float, console: Console) -> None:

@@ -4,7 +4,7 @@ Invariant: whatever goes over many files takes a ``ForEach``, so that the same c
 and in tasks on a cluster.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -53,6 +53,15 @@ def write_table(uri: str, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     storage.write_whole(uri, sink.getvalue().to_pybytes())
+
+
+def write_batches(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    """Write a Parquet file batch by batch; readers see the whole of it or none."""
+    part = f"{uri}.part"
+    with storage.write_stream(part) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+    storage.move(part, uri)
 
 
 def _open(uri: str) -> pq.ParquetFile:

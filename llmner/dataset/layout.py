@@ -42,6 +42,25 @@ class Layout:
         """The manifest of a commit. Manifests sort by name as they do by number."""
         return join(self.commits, f"{commit:08d}.json")
 
+    @property
+    def ledger(self) -> str:
+        """The folder of the ledger, which follows from the batches."""
+        return join(self.uri, "ledger")
+
+    @property
+    def published(self) -> str:
+        """The folder of the publications, which follow from the batches."""
+        return join(self.uri, "published")
+
+    def publication(self, commit: int) -> str:
+        """The file that lists what is published of a commit. They sort by name as they do by number."""
+        return join(self.published, f"{commit:08d}.json")
+
+    @property
+    def nightly_locks(self) -> str:
+        """The folder of the lock of nightly runs; no batch is called so."""
+        return join(self.uri, ".locks", ".nightly")
+
     def batch(self, name: str) -> "BatchLayout":
         """Where the parts of a batch lie; it need not exist yet."""
         return BatchLayout(self.uri, name)

@@ -3,8 +3,11 @@
 Creating the file of the next number is the commit. Of several runs exactly one can create it, and it has read all
 manifests before its own, so numbers have no gaps, become visible in order, and name each batch once.
 
-Invariant: a manifest is never changed; of two versions of a document the one of the later commit is the newer.
+Invariant: a manifest is never changed. Of two rows of a document the one of the later commit is the newer, but for
+files of a sequence of updates that came late: see ``oldest_first``.
 """
+
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -52,13 +55,20 @@ class Draft(Record):
         inputs: In the order of their numbers in ``record``.
         files: In ``documents/``; each has its counterpart of the same name under ``mentions/``.
         counts: ``records`` read; of these ``superseded`` by a later record with the same key, the others
-            ``documents`` = ``ok`` + ``empty`` + ``rejected`` + ``failed``; ``mentions`` kept in them.
+            ``documents`` = the sum over ``STATUSES``; ``mentions`` kept in them.
         reasons: Documents that were rejected, failed or not looked at, by the class of their error.
         tag_sets: Names by language.
         started: When the run that finished it began, ISO 8601, UTC.
         finished: When it was finished.
         run_id: The run that finished it.
         versions: Versions of the software by package.
+        figures: Of the run that finished it: ``seconds`` from the first documents that its model got to the end,
+            ``documents`` and ``source_tokens`` that went through the model, ``deaths`` of workers.
+        place: Name of its file in a sequence of updates, which tells what is newer; None for a batch that is newer than
+            all that were committed before it.
+        replaces: Place of the first batch of a new baseline that is complete with this commit: what is older than that
+            batch counts no more. None for all other commits.
+        retries: Number of the commit whose failed documents the batch tries again; None for all other commits.
     """
 
     batch: str
@@ -73,6 +83,10 @@ class Draft(Record):
     finished: str
     run_id: str
     versions: dict[str, str]
+    figures: dict[str, float] = Field(default_factory=dict)
+    place: str | None = None
+    replaces: str | None = None
+    retries: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -98,6 +112,32 @@ def read_manifests(layout: Layout) -> list[Manifest]:
     """
     names = storage.list_names(layout.commits, ".json")
     return in_threads(_read, [storage.join(layout.commits, name) for name in names])
+
+
+def oldest_first(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Sort manifests by the age of their content.
+
+    That is the order of their commits; but a file of a sequence of updates that came late stands before the first one
+    whose name is greater, and a batch that was tried again after its first try.
+    """
+    result: list[Manifest] = []
+    for manifest in manifests:
+        later = (i for i, m in enumerate(result) if _follows(m, manifest))
+        tries = [i + 1 for i, m in enumerate(result) if manifest.retries in (m.commit, m.retries)]
+        result.insert(tries[-1] if manifest.retries else next(later, len(result)), manifest)
+    return result
+
+
+def count_replaced(manifests: Sequence[Manifest]) -> int:
+    """Return how many of some manifests, given oldest first, the newest complete baseline has replaced."""
+    baseline = max((m.replaces for m in manifests if m.replaces is not None), default=None)
+    if baseline is None:
+        return 0
+    return next(i for i, m in enumerate(manifests) if m.place is not None and m.place >= baseline)
+
+
+def _follows(other: Manifest, manifest: Manifest) -> bool:
+    return other.place is not None and manifest.place is not None and other.place > manifest.place
 
 
 def find_manifest(layout: Layout, batch: str) -> Manifest | None:

@@ -9,7 +9,9 @@ from llmner.documents import SOURCE_SCHEMA
 from llmner.errors import DatasetError
 
 SCHEMA_VERSION = "2.0"
-STATUSES = ("ok", "empty", "rejected", "failed")
+# Of a document: it has mentions, or none; it could not be read, or not be tagged; an earlier batch has tagged the same
+# text of it, and has its mentions; its source has deleted it.
+STATUSES = ("ok", "empty", "rejected", "failed", "unchanged", "withdrawn")
 RECORD_BITS = 32  # record = input number << RECORD_BITS | number of the record in the input
 
 SENTENCE_STRUCT = pa.struct(

@@ -1,10 +1,13 @@
 """The current view of a data set in DuckDB: the newest version of each document as of a commit, and its mentions.
 
+The last row of each version counts: a withdrawn version is not there, and an unchanged one has the text and the
+mentions of the first row that was tagged with the same text. Of the versions that are there the newest is the document.
+
 Invariant: a view reads the files of its commits and no others; each document (source and identifier) has one row in
 it, and each mention stands once. Nothing is copied, and memory is DuckDB's, which is bounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from llmner import storage
 from llmner.dataset.links import LINK_SCHEMA, Links
+from llmner.dataset.manifest import count_replaced, oldest_first
 from llmner.dataset.reading import open_dataset
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
 from llmner.errors import DatasetError
@@ -30,6 +34,8 @@ class ViewFile:
 
     Attributes:
         commit: Number of the commit that brought it, from 1.
+        age: Place of that commit among all by the age of their content, oldest first.
+        replaced: Whether a new baseline has replaced it; what it says of a text still holds.
         batch: Its batch.
         name: Its name, the same in ``documents/``, ``mentions/`` and ``links/``.
         documents: URI.
@@ -37,6 +43,8 @@ class ViewFile:
     """
 
     commit: int
+    age: int
+    replaced: bool
     batch: str
     name: str
     documents: str
@@ -74,11 +82,15 @@ def open_view(uri: str, commit: int | None = None) -> View:
         raise DatasetError(f"{uri}: there is no commit {commit}", hint=f"the newest is {newest}")
     last = newest if commit is None else commit
     files = []
+    by_age = oldest_first(dataset.manifests[:last])
+    ages = {m.commit: age for age, m in enumerate(by_age)}
+    replaced = count_replaced(by_age)
     for manifest in dataset.manifests[:last]:
         batch = dataset.layout.batch(manifest.batch)
+        age = ages[manifest.commit]
         for name in manifest.names:
             places = (storage.join(folder, name) for folder in (batch.documents, batch.mentions))
-            files.append(ViewFile(manifest.commit, manifest.batch, name, *places))
+            files.append(ViewFile(manifest.commit, age, age < replaced, manifest.batch, name, *places))
     return View(dataset.uri, last, tuple(files))
 
 
@@ -106,9 +118,9 @@ def database(*uris: str, memory: str) -> "Iterator[duckdb.DuckDBPyConnection]":
 def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, links: Links | None = None) -> None:
     """Make the view's relations in a schema of its own: ``documents``, ``mentions`` and ``links``.
 
-    ``documents`` has the columns of ``DOCUMENT_SCHEMA`` but the mentions; only documents that could be read and tagged
-    are in it. ``mentions`` and ``links`` have those of ``MENTION_SCHEMA`` and ``LINK_SCHEMA``. Each has ``file``, the
-    number of the file that a row is from.
+    ``documents`` has the columns of ``DOCUMENT_SCHEMA``; only documents that could be read and tagged are in it.
+    ``mentions`` and ``links`` have those of ``MENTION_SCHEMA`` and ``LINK_SCHEMA``. Each has ``file``, the number of
+    the file that a row is from.
 
     Args:
         connection: From ``database``.
@@ -126,6 +138,9 @@ def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, 
     files = pa.table(
         {
             "file": pa.array(range(len(view.files)), pa.int32()),
+            "commit": pa.array([f.commit for f in view.files], pa.int32()),
+            "age": pa.array([f.age for f in view.files], pa.int32()),
+            "replaced": pa.array([f.replaced for f in view.files], pa.bool_()),
             "documents": pa.array([f.documents for f in view.files], pa.string()),
             "mentions": pa.array([f.mentions for f in view.files], pa.string()),
             "links": pa.array([links.file(f.batch, f.name) if links else None for f in view.files], pa.string()),
@@ -135,19 +150,50 @@ def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, 
     for part, row in (("documents", DOCUMENT_SCHEMA), ("mentions", MENTION_SCHEMA), ("links", LINK_SCHEMA)):
         uris = [uri for uri in files[part].to_pylist() if uri is not None]
         _attach_files(connection, schema, part, uris, row)
-    # Files are numbered in the order of their commits, so of one version the last commit stays.
+    connection.execute(_CURRENT.format(schema=schema))
     connection.execute(f"""
-        CREATE TABLE {schema}.current AS
-        SELECT source, source_id, newest.doc_key, newest.file FROM (
-            SELECT source, source_id,
-                arg_max({{doc_key: doc_key, file: file}}, {{version: version, file: file}}) AS newest
-            FROM {schema}.all_documents WHERE status IN ('ok', 'empty') GROUP BY source, source_id)
+        CREATE VIEW {schema}.documents AS SELECT rows.* REPLACE (current.year AS year)
+        FROM {schema}.all_documents AS rows JOIN {schema}.current USING (doc_key, file);
+        CREATE VIEW {schema}.mentions AS SELECT rows.* REPLACE (current.year AS year)
+        FROM {schema}.all_mentions AS rows JOIN {schema}.current USING (doc_key, file);
+        CREATE VIEW {schema}.links AS
+        SELECT * FROM {schema}.all_links SEMI JOIN {schema}.current USING (doc_key, file);
     """)
-    for part in ("documents", "mentions", "links"):
-        connection.execute(f"""
-            CREATE VIEW {schema}.{part} AS
-            SELECT * FROM {schema}.all_{part} SEMI JOIN {schema}.current USING (doc_key, file)
-        """)
+
+
+# The row that each document has in a view: where it was tagged, and its year, which its source may revise. A batch has
+# one row of a version, so a version and a commit name a row.
+_CURRENT = """
+CREATE TABLE {schema}.current AS
+WITH rows AS (
+    SELECT source, source_id, version, doc_key, text_sha256, status, year, file, commit, age, replaced
+    FROM {schema}.all_documents JOIN {schema}.files USING (file)
+    WHERE status IN ('ok', 'empty', 'unchanged', 'withdrawn')
+), last AS (
+    SELECT doc_key, unnest(arg_max(
+        {{source: source, source_id: source_id, version: version, text_sha256: text_sha256, status: status, year: year,
+          file: file, commit: commit}}, age))
+    FROM rows WHERE NOT replaced GROUP BY doc_key
+), newest AS (
+    SELECT source, source_id, unnest(arg_max(
+        {{doc_key: doc_key, text_sha256: text_sha256, status: status, year: year, file: file, commit: commit}},
+        version))
+    FROM last WHERE status <> 'withdrawn' GROUP BY source, source_id
+), tagged AS (
+    SELECT doc_key, text_sha256, unnest(arg_min({{file: file, commit: commit}}, commit))
+    FROM rows SEMI JOIN (FROM newest WHERE status = 'unchanged') USING (doc_key, text_sha256)
+    WHERE status IN ('ok', 'empty') GROUP BY doc_key, text_sha256
+)
+SELECT source, source_id, doc_key, year, file, commit FROM newest WHERE status <> 'unchanged'
+UNION ALL
+SELECT source, source_id, doc_key, year, tagged.file, tagged.commit
+FROM newest JOIN tagged USING (doc_key, text_sha256) WHERE status = 'unchanged'
+"""
+
+
+def listed(uris: Iterable[str]) -> str:
+    """Return URIs as a list in SQL."""
+    return ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
 
 
 def missing_links(view: View, links: Links) -> list[ViewFile]:
@@ -164,7 +210,8 @@ def changes(connection: "duckdb.DuckDBPyConnection", old: str, new: str) -> None
     """
     same = "USING (source, source_id)"
     connection.execute(f"""
-        CREATE VIEW {new}.changed AS SELECT source, source_id FROM (FROM {new}.current EXCEPT FROM {old}.current);
+        CREATE VIEW {new}.changed AS SELECT source, source_id FROM (
+            SELECT * EXCLUDE (file) FROM {new}.current EXCEPT SELECT * EXCLUDE (file) FROM {old}.current);
         CREATE VIEW {new}.withdrawn AS SELECT source, source_id FROM {old}.current ANTI JOIN {new}.current {same};
     """)
 
@@ -176,9 +223,8 @@ def _attach_files(
         empty = row.append(pa.field("file", pa.int32())).empty_table()
         connection.from_arrow(empty).create(f"{schema}.all_{part}")
         return
-    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
     connection.execute(f"""
         CREATE VIEW {schema}.all_{part} AS
-        SELECT rows.* EXCLUDE (filename), files.file FROM read_parquet([{listed}], filename = true) AS rows
+        SELECT rows.* EXCLUDE (filename), files.file FROM read_parquet([{listed(uris)}], filename = true) AS rows
         JOIN {schema}.files AS files ON rows.filename = files.{part}
     """)

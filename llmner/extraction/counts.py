@@ -42,6 +42,15 @@ class Progress:
     seconds: float = 0.0
     deaths: int = 0
 
+    def figures(self) -> dict[str, float]:
+        """Return what a manifest keeps of it."""
+        return {
+            "documents": self.documents,
+            "source_tokens": self.source_tokens,
+            "seconds": round(self.seconds, 1),
+            "deaths": self.deaths,
+        }
+
 
 class Records:
     """Counts the records that read tasks have read."""

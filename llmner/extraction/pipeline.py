@@ -26,6 +26,7 @@ from llmner.errors import STORAGE_FAILED, JobFailedError, LlmnerError
 from llmner.extraction.cluster import is_of_ray, share_of_cpu, telling_line
 from llmner.extraction.counts import Progress, Tally
 from llmner.extraction.datasource import DocumentDatasource
+from llmner.extraction.known import Known
 from llmner.extraction.models import Loadable, Selection, load_judge, load_tagger
 from llmner.extraction.reading import NumberedDatasource
 from llmner.extraction.resolve import Plan
@@ -50,6 +51,7 @@ def run_pipeline(
     *,
     generator: Loadable[Engine],
     selection: Selection | None,
+    known: Known,
     run_id: str,
     resumed: int,
     on_progress: OnProgress,
@@ -61,6 +63,7 @@ def run_pipeline(
         plan: The run.
         generator: Finds mentions.
         selection: Judges them; None where no selector runs.
+        known: What earlier batches have tagged already.
         run_id: Names the run in the rows that it writes.
         resumed: Documents that are done.
         on_progress: Called about once a second, from another thread.
@@ -86,16 +89,17 @@ def run_pipeline(
         found = (
             ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
             .map_batches(
-                SegmentStage(max_length=config.max_sentence, run_id=run_id),
+                SegmentStage(max_length=config.max_sentence, run_id=run_id, unchanged=known.unchanged),
                 batch_size=config.tag.rows_per_call,
                 batch_format="pyarrow",
                 num_cpus=cpus,
             )
             .repartition(target_num_rows_per_block=config.tag.rows_per_call)
         )
-        tagger = partial(load_tagger, generator, plan.tag_sets)
-        found = _with_model(found, tagger, state, config.tag, cpus, tally=state.tally)
-        if selection is not None:
+        if not known.everything:
+            tagger = partial(load_tagger, generator, plan.tag_sets)
+            found = _with_model(found, tagger, state, config.tag, cpus, tally=state.tally)
+        if selection is not None and not known.everything:
             judge = partial(load_judge, selection, plan.tag_sets)
             found = _with_model(found, judge, state, config.select, cpus)
         found.write_parquet(

@@ -7,11 +7,12 @@ known from the manifest of a finished batch, and from Ray's checkpoint within an
 import logging
 import platform
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from llmner import __version__, storage
 from llmner.config import JobConfig
@@ -25,6 +26,7 @@ from llmner.dataset.schema import SCHEMA_VERSION
 from llmner.errors import CountMismatchError, DatasetError, LlmnerError
 from llmner.extraction.cluster import in_tasks, own_ray
 from llmner.extraction.counts import Progress, check_share
+from llmner.extraction.known import NOTHING_KNOWN, find_known
 from llmner.extraction.models import Loadable, Selection
 from llmner.extraction.pipeline import OnProgress, run_pipeline
 from llmner.extraction.resolve import Plan, resolve
@@ -59,6 +61,8 @@ def extract(
     generator: Loadable[Engine],
     selection: Selection | None = None,
     on_progress: OnProgress = lambda _: None,
+    update: bool = False,
+    retries: int | None = None,
 ) -> Extracted:
     """Run a job, or the rest of it.
 
@@ -67,6 +71,9 @@ def extract(
         generator: Finds mentions.
         selection: Judges them; None where no selector runs.
         on_progress: Called about once a second, from another thread.
+        update: The input is a file of a sequence of updates: its name says what is newer, and documents whose text is
+            tagged already are not tagged again.
+        retries: The inputs are those of a commit, of which only what failed is tagged again.
 
     Raises:
         LlmnerError: The job cannot be run as asked, or failed; nothing that was done is lost.
@@ -79,6 +86,7 @@ def extract(
         generator=generator.fingerprint,
         selection=selection.parts() if selection else {},
     )
+    place = plan.files[0].name if update else None
     ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
     manifest = _committed(plan)
     if manifest is None or not is_settled(plan.batch, manifest):
@@ -86,7 +94,10 @@ def extract(
             if manifest := _committed(plan):
                 settle(plan.batch, manifest, in_threads)
             else:
-                extracted = _extract(plan, lock, started, generator, selection, on_progress)
+                more = {"place": place, "retries": retries}
+                extracted = _extract(
+                    plan, lock, started, generator, selection, on_progress, update or retries is not None, more
+                )
         storage.remove(plan.batch.locks)  # a committed batch needs none
         if manifest is None:
             return extracted
@@ -100,6 +111,8 @@ def _extract(
     generator: Loadable[Engine],
     selection: Selection | None,
     on_progress: OnProgress,
+    incremental: bool,
+    more: Mapping[str, Any],
 ) -> Extracted:
     """Make a batch and commit it."""
     run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -110,6 +123,7 @@ def _extract(
             plan,
             generator=generator,
             selection=selection,
+            known=find_known(plan) if incremental else NOTHING_KNOWN,
             run_id=run_id,
             on_progress=on_progress,
             check=partial(_check_going_on, plan, lock),
@@ -121,7 +135,9 @@ def _extract(
         counted = count(plan.batch.documents, plan.checkpoint, plan.inputs, progress.records, in_tasks)
         check_share(counted.counts["documents"], counted.failed, plan.config.max_failed_share)
         _check_writable(plan, lock)
-        manifest = commit(plan.layout, _draft(plan, counted, started, run_id), in_tasks)
+        draft = _draft(plan, counted, started, run_id)
+        draft = draft.model_copy(update={"figures": progress.figures(), **more})
+        manifest = commit(plan.layout, draft, in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NoReturn
 
+import numpy as np
 import pyarrow as pa
 
 from llmner.annotator import Segmenter, Step, fail
@@ -30,15 +31,25 @@ MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before 
 
 
 class SegmentStage:
-    """Gives documents as read their sentences and final columns."""
+    """Gives documents as read their sentences and final columns.
 
-    def __init__(self, *, max_length: int, run_id: str) -> None:
+    Args:
+        max_length: Code points above which a sentence is cut at a safe place.
+        run_id: The run.
+        unchanged: Records whose text is tagged already, sorted; of them the row has no more than the hash of the text.
+    """
+
+    def __init__(self, *, max_length: int, run_id: str, unchanged: np.ndarray) -> None:
         self._segment = Segmenter(max_length)
         self._run_id = run_id
+        self._unchanged = unchanged
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Rows of the source's schema and ``record`` in, rows of ``DOCUMENT_SCHEMA`` out."""
         rows = table.to_pylist()
+        for row, unchanged in zip(rows, np.isin(table["record"].to_numpy(), self._unchanged), strict=True):
+            if unchanged:
+                row |= {"status": "unchanged", "title": "", "text": ""}
         self._segment(rows)
         for row in rows:
             row["run_id"] = self._run_id

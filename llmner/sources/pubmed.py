@@ -3,14 +3,15 @@
 The stream is cut into records as ``xml_records`` describes; the cutting here also knows of sets, of deletions and of
 records that have lost a tag.
 
-Invariant: each record gives one document (two where it has a Chinese abstract too), or one rejected document;
-the text is title, one space, abstract, white space collapsed and otherwise untouched.
+Invariant: each record gives one document (two where it has a Chinese abstract too), or one rejected document, and each
+deletion a withdrawn document for either; the text is title, one space, abstract, white space collapsed and otherwise
+untouched.
 """
 
 import codecs
-import logging
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -25,22 +26,24 @@ from llmner.sources.sections import kind_of
 from llmner.sources.texts import MAX_TEXT, Piece, compose
 from llmner.sources.xml_records import parse_xml, text_of
 
-logger = logging.getLogger(__name__)
-
 SOURCE = "pubmed"
 
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
+_LONGEST_PMID = 256  # bytes of an element that names a deleted PMID
+_DELETION = b"DeleteCitation"
 
-# Between records: the next one begins, a set begins or ends, a PMID is deleted (in DeleteCitation), or a record ends
-# that never began.
+# Between records: the next one begins, a set begins or ends, deletions begin or end, one of them names a PMID, or a
+# record ends that never began.
 _NEXT = re.compile(
     rb"<(?:(?P<record>PubmedArticle|PubmedBookArticle|MedlineCitation)[\s/>]|(?P<close>/?)\w{1,40}Set[\s>]"
-    rb"|(?P<deleted>PMID)[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
+    rb"|(?P<deletions>/?)DeleteCitation[\s>]|(?P<deleted>PMID)[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
 )
-# A record ends with the tag of its kind. If the end of the set comes first, that tag is missing.
-_ARTICLE_END = re.compile(rb"</Pubmed(?:Book)?Article(?P<set>Set)?\s{0,8}>")
-_CITATION_END = re.compile(rb"</MedlineCitation(?P<set>Set)?\s{0,8}>")
+# A record ends with the tag of its kind. If deletions or the end of the set come first, that tag is missing.
+_ARTICLE_END = re.compile(
+    rb"</Pubmed(?:Book)?Article\s{0,8}>|(?P<next></Pubmed(?:Book)?ArticleSet\s{0,8}>|<DeleteCitation[\s>])"
+)
+_CITATION_END = re.compile(rb"</MedlineCitation\s{0,8}>|(?P<next></MedlineCitationSet\s{0,8}>|<DeleteCitation[\s>])")
 _END = {b"PubmedArticle": _ARTICLE_END, b"PubmedBookArticle": _ARTICLE_END, b"MedlineCitation": _CITATION_END}
 _SET_END = re.compile(rb"</\w{1,40}Set\s{0,8}>")
 
@@ -116,7 +119,7 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
     name: bytes | None = None  # of the record that is being read; None between records
     known = opened = False  # whether this is PubMed XML at all; whether a set has begun and not ended
     skipping = False  # inside a record that is too large
-    deletions = 0
+    deleting = False  # inside the list of deletions
     for chunk in chunks:
         del buffer[:begin]
         base, scan, begin = base + begin, scan - begin, 0
@@ -132,7 +135,7 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
                     name, begin, skipping = None, scan, True
                 break
             if name is not None:
-                end = tag.start() if tag["set"] else tag.end()
+                end = tag.start() if tag["next"] else tag.end()
                 if end - begin > max_record:
                     yield _too_large(name, buffer, begin, base, max_record, source_file)
                 else:
@@ -140,17 +143,22 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
                 name, begin, scan = None, end, end
             elif tag["record"]:
                 name, begin, scan = tag["record"], tag.start(), tag.end()
-                known, skipping = True, False
+                known, skipping, deleting = True, False, False
             else:
                 if tag["stray"] and not skipping:
                     message = f"{source_file}: byte {base + tag.start():,}: a record ends here that does not begin"
                     yield _Record(b"", b"", base + tag.start(), MalformedRecordError(message))
-                elif tag["deleted"]:
-                    deletions += not skipping
-                elif not tag["stray"]:
+                elif tag["deletions"] is not None:
+                    deleting, skipping = not tag["deletions"], False
+                elif tag["deleted"] and deleting:
+                    element = bytes(buffer[tag.start() : tag.start() + _LONGEST_PMID])
+                    if len(element) < _LONGEST_PMID and b"</PMID" not in element:
+                        begin = scan = tag.start()
+                        break
+                    yield _deletion(element, base + tag.start(), source_file)
+                elif tag["close"] is not None:
                     known, opened = True, not tag["close"]
                 begin = scan = tag.end()
-    logger.info("%s: %d deletions, which are no documents", source_file, deletions)
     hint = "fetch the file again"
     if name is not None:
         if set_end := _SET_END.search(buffer, begin):
@@ -164,6 +172,14 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
         raise InputError(f"{source_file}: there is no PubMed record in it", hint="is it PubMed XML?")
 
 
+def _deletion(element: bytes, offset: int, source_file: str) -> _Record:
+    """A deletion as a record; ``element`` begins with its PMID."""
+    if pmid := _PMID.match(element):
+        return _Record(_DELETION, pmid[0], offset)
+    message = f"{source_file}: byte {offset:,}: a deletion without a PMID"
+    return _Record(_DELETION, element, offset, MalformedRecordError(message, hint="fetch the file again"))
+
+
 def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record: int, source_file: str) -> _Record:
     record = _Record(name, bytes(buffer[begin : begin + _HEAD]), base + begin)
     message = f"{_place(record, source_file)}: the record has more than {max_record:,} bytes"
@@ -173,6 +189,9 @@ def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record
 def _read_record(record: _Record, encoding: str | None, source_file: str, max_text: int) -> Iterator[Document]:
     """The documents of a record, or one with the error that it has."""
     error = record.error
+    if record.name == _DELETION and error is None:
+        yield from _withdrawn(record, source_file)
+        return
     if error is None:
         try:
             documents = _documents(_parse(record, encoding, source_file), record, source_file, max_text)
@@ -316,6 +335,13 @@ def _place(record: _Record, source_file: str) -> str:
     return f"{source_file}: {f'PMID {pmid[2].decode()}' if pmid else 'a record'} at byte {record.offset:,}"
 
 
+def _withdrawn(record: _Record, source_file: str) -> Iterator[Document]:
+    """What a deletion withdraws: the document, and that of its Chinese abstract, should there be one."""
+    identity = _by_pmid(record, source_file)
+    for source_id in (identity.source_id, f"{identity.source_id}:chi"):
+        yield replace(identity, source_id=source_id, withdrawn=True)
+
+
 def _pmid(record: _Record) -> re.Match[bytes] | None:
     """The PMID of a record that cannot be parsed: the first one, before the article and those that it cites."""
     head = record.data[:_HEAD].partition(b"<Article")[0]
@@ -323,7 +349,12 @@ def _pmid(record: _Record) -> re.Match[bytes] | None:
 
 
 def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
-    """The document that stands for a record that cannot be read, under its own PMID where that can be found."""
+    """The document that stands for a record that cannot be read."""
+    return replace(_by_pmid(record, source_file), error=error)
+
+
+def _by_pmid(record: _Record, source_file: str) -> Document:
+    """A document without a text, under the record's PMID where that can be found."""
     pmid = _pmid(record)
     version = pmid and _VERSION.search(pmid[1])
     name = source_file.rpartition("/")[2]
@@ -333,7 +364,6 @@ def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
         source_file,
         "",
         version=int(version[1]) if version else 1,
-        error=error,
     )
 
 
@@ -345,7 +375,7 @@ FORMAT = Format(
     suffixes=(".xml",),
     read=lambda content: read_pubmed(content.chunks, content.url, max_text=content.max_text),
     recognises=lambda head: _MARKS.search(head) is not None,
-    keeps="PMID and version, DOI, PMCID, title, abstract with its labels, Chinese abstract, year",
-    drops="authors, MeSH, citations, deletions",
+    keeps="PMID and version, DOI, PMCID, title, abstract with its labels, Chinese abstract, year, deletions",
+    drops="authors, MeSH, citations",
     example='<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">1</PMID>',
 )

@@ -78,7 +78,8 @@ def test_counts_by_input_and_status(folders: Folders) -> None:
     folders.write("a_2", rows([8], file=1, rejected=True))
     counted = folders.count(4, inputs=2)
     assert counted.counts == {
-        "records": 4, "superseded": 0, "documents": 4, "ok": 3, "empty": 0, "rejected": 1, "failed": 0, "mentions": 3,
+        "records": 4, "superseded": 0, "documents": 4, "ok": 3, "empty": 0, "rejected": 1, "failed": 0,
+        "unchanged": 0, "withdrawn": 0, "mentions": 3,
     }  # fmt: skip
     assert [i.counts["ok"] for i in counted.inputs] == [2, 1]
     assert [i.counts["rejected"] for i in counted.inputs] == [0, 1]

@@ -1,11 +1,12 @@
 """The current view and what lies between two, over data sets of several commits."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from small_dataset import Document, commit
+from small_dataset import Document, Unchanged, commit
 
 from llmner.dataset.links import Links
 from llmner.dataset.view import attach, changes, database, open_view
@@ -78,6 +79,52 @@ def test_changes_between_two_commits(tmp_path: Path) -> None:
         (2, 3): [[], []],
         (2, 1): [["1", "2"], ["4"]],
     }
+
+
+def test_what_is_unchanged_has_the_mentions_of_its_first_row(tmp_path: Path) -> None:
+    uri = str(tmp_path)
+    asthma, pain = Document("1", "Asthma.", [("Asthma", "Disease")]), Document("1", "Pain.", [("Pain", "Disease")])
+    commit(uri, "one", [asthma])
+    commit(uri, "two", [unchanged(asthma, year=2021)])
+    commit(uri, "three", [pain])
+    commit(uri, "four", [unchanged(asthma, year=2022)])
+    found = [rows(uri, number)["1"] for number in range(1, 5)]
+    assert found == [(1, ["Asthma"]), (1, ["Asthma"]), (1, ["Pain"]), (1, ["Asthma"])]
+    with database(uri, memory="1GB") as connection:
+        attach(connection, open_view(uri), "v")
+        assert connection.execute("SELECT text, year FROM v.documents").fetchall() == [("Asthma.", 2022)]
+        assert connection.execute("SELECT DISTINCT year FROM v.mentions").fetchall() == [(2022,)]
+
+
+def test_a_withdrawn_version_uncovers_the_one_before_it(tmp_path: Path) -> None:
+    uri = str(tmp_path)
+    first, second = Document("1", "Asthma."), Document("1", "Pain.", version=2)
+    commit(uri, "one", [first, second, Document("2", "Fever.")])
+    commit(uri, "two", [replace(second, text="", status="withdrawn"), Document("2", "", status="withdrawn")])
+    commit(uri, "three", [unchanged(second)])
+    assert rows(uri, 1) == {"1": (2, []), "2": (1, [])}
+    assert rows(uri, 2) == {"1": (1, [])}
+    assert rows(uri, 3) == {"1": (2, [])}
+
+
+def test_a_file_that_came_late_is_older_than_those_after_it(tmp_path: Path) -> None:
+    uri = str(tmp_path)
+    commit(uri, "a", [Document("1", "Asthma."), Document("2", "Fever.")], place="n01.xml")
+    commit(uri, "b", [Document("1", "Pain."), Document("2", "", status="withdrawn")], place="n03.xml")
+    commit(uri, "c", [Document("1", "Cough."), Document("2", "Flu."), Document("3", "Ague.")], place="n02.xml")
+    with database(uri, memory="1GB") as connection:
+        attach(connection, open_view(uri), "v3")
+        found = connection.execute("SELECT source_id, text FROM v3.documents ORDER BY ALL").fetchall()
+        assert found == [("1", "Pain."), ("3", "Ague.")]
+        attach(connection, open_view(uri, 2), "v2")
+        changes(connection, "v2", "v3")
+        assert connection.execute("SELECT source_id FROM v3.changed").fetchall() == [("3",)]
+        assert connection.execute("SELECT source_id FROM v3.withdrawn").fetchall() == []
+
+
+def unchanged(document: Document, *, year: int | None = 2020) -> Unchanged:
+    """The row of a document whose text an earlier batch has tagged."""
+    return Unchanged(**{**vars(document), "mentions": (), "status": "unchanged", "year": year})
 
 
 def test_errors(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from capital_words import CapitalWordsEngine, ShortWordsSelector, selection
@@ -44,7 +45,7 @@ def documents(*texts: str) -> list[Document]:
 def segmented(*texts: str) -> pa.Table:
     records = pa.array(range(len(texts)), pa.int64())
     table = documents_table(documents(*texts)).append_column(pa.field("record", pa.int64(), nullable=False), records)
-    return SegmentStage(max_length=400, run_id="r")(table)
+    return SegmentStage(max_length=400, run_id="r", unchanged=np.zeros(0, np.int64))(table)
 
 
 def tag_stage(

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 PROGRAMS = {
-    "llmner": ("extract", "evaluate", "publish"),
+    "llmner": ("extract", "nightly", "retry-failed", "snapshots", "evaluate", "publish"),
     "ray": ("start", "stop", "up", "down", "attach", "job", "symmetric-run"),
 }
 OPERATORS = {";", "&&", "||", "|", "(", ")", "&", ">", ">>", "<", "2"}

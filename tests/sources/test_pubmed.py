@@ -1,16 +1,16 @@
 """PubMed XML as documents: the text, the identity, and what happens to records that are broken."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
+from types import NoneType
 from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmner.documents import Document
+from llmner.documents import Document, document_key
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.pubmed import read_pubmed
 
@@ -219,22 +219,40 @@ def test_the_script_decides_the_language() -> None:
     )
 
 
-def test_books_are_documents_and_deletions_are_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_books_are_documents() -> None:
     book = (
         '<PubmedBookArticle><BookDocument><PMID Version="1">30</PMID><Book><BookTitle>Reviews</BookTitle><PubDate>'
         "<Year>2011</Year></PubDate></Book><ArticleTitle>Gene X</ArticleTitle><Abstract><AbstractText>A chapter."
         "</AbstractText></Abstract></BookDocument><PubmedBookData/></PubmedBookArticle>"
     )
-    deletions = '<DeleteCitation><PMID Version="1">8</PMID><PMID Version="2">9</PMID></DeleteCitation>'
-    with caplog.at_level(logging.INFO):
-        documents = read(HEAD + article(1) + book + deletions + TAIL)
+    documents = read(HEAD + article(1) + book + TAIL)
     assert [(d.source_id, d.text, d.year) for d in documents] == [("1", GOOD, 2024), ("30", "Gene X A chapter.", 2011)]
-    assert "2 deletions" in caplog.text
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_deletion_withdraws_the_document_and_its_chinese_abstract(size: int) -> None:
+    deletions = '<DeleteCitation>\n<PMID Version="1">8</PMID>\n<PMID Version="2">9</PMID></DeleteCitation>'
+    xml = (HEAD + article(1) + deletions + TAIL).encode()
+    documents = list(read_pubmed([xml[i : i + size] for i in range(0, len(xml), size)], FILE))
+    withdrawn = [("8", 1), ("8:chi", 1), ("9", 2), ("9:chi", 2)]
+    assert [(d.source_id, d.version) for d in documents if d.withdrawn] == withdrawn
+    assert [(d.source_id, d.text) for d in documents if not d.withdrawn] == [("1", GOOD)]
+    assert documents[1].key == document_key("pubmed", "8", 1)
+
+
+def test_a_deletion_that_names_nothing_is_rejected_alone() -> None:
+    xml = HEAD + article(1) + "<DeleteCitation><PMID>none</PMID><PMID>8</PMID></DeleteCitation>" + TAIL
+    assert [(d.withdrawn, type(d.error)) for d in read(xml)] == [
+        (False, NoneType),
+        (False, MalformedRecordError),
+        (True, NoneType),
+        (True, NoneType),
+    ]
 
 
 def test_deletions_without_their_end_swallow_nothing() -> None:
     xml = HEAD + "<DeleteCitation><PMID>8</PMID>" + article(1) + TAIL
-    assert outcome(read(xml)) == [("1", GOOD, None)]
+    assert outcome(read(xml)) == [("8", "", None), ("8:chi", "", None), ("1", GOOD, None)]
 
 
 def test_the_layout_before_2017() -> None:
@@ -282,6 +300,8 @@ def test_a_file_of_many_kinds() -> None:
         (f"pubmed26n0001.xml.gz@{MIXED.index(STRAY) + 1}", MalformedRecordError),
         ("6", DocumentTooLargeError),
         ("7", None),
+        ("8", None),
+        ("8:chi", None),
     ]
 
 
@@ -466,9 +486,9 @@ def test_a_file_that_ends_too_early(xml: str, read_before: list[str]) -> None:
 def test_the_last_record_may_lack_its_end() -> None:
     broken = "<MedlineCitation><PMID>2</PMID>"
     deletions = "<DeleteCitation><PMID>3</PMID></DeleteCitation>"
-    for rest in ("", deletions):
+    for rest, withdrawn in (("", []), (deletions, [("3", None), ("3:chi", None)])):
         xml = f"<MedlineCitationSet>{citation(1)}{broken}{rest}</MedlineCitationSet>"
-        assert [(i, e) for i, _, e in outcome(read(xml))] == [("1", None), ("2", MalformedRecordError)]
+        assert [(i, e) for i, _, e in outcome(read(xml))] == [("1", None), ("2", MalformedRecordError), *withdrawn]
 
 
 @pytest.mark.parametrize("xml", ["<html><body>Not found</body></html>", "{}", "\ufeff", " "])

@@ -1,0 +1,57 @@
+"""Which batch is newer, and which ones a new baseline has replaced."""
+
+import pytest
+
+from llmner.dataset.manifest import Manifest, count_replaced, oldest_first
+from llmner.dataset.schema import SCHEMA_VERSION
+
+Batch = tuple[str | None, int | None]  # place; the commit that is tried again
+
+
+def manifests(*batches: Batch, replaces: str | None = None) -> list[Manifest]:
+    """Manifests of batches in the order of their commits; the last one may complete a baseline."""
+    made = [
+        Manifest(
+            schema_version=SCHEMA_VERSION,
+            commit=commit,
+            batch=f"batch-{commit}",
+            inputs_digest="",
+            fingerprint="",
+            inputs=[],
+            files=[],
+            counts={},
+            tag_sets={},
+            started="",
+            finished="",
+            run_id="",
+            versions={},
+            place=place,
+            retries=retries,
+        )
+        for commit, (place, retries) in enumerate(batches, 1)
+    ]
+    return [*made[:-1], made[-1].model_copy(update={"replaces": replaces})]
+
+
+@pytest.mark.parametrize(
+    ("batches", "order"),
+    [
+        ([("a", None), ("b", None), ("c", None)], [1, 2, 3]),
+        ([("a", None), ("c", None), ("b", None)], [1, 3, 2]),
+        ([(None, None), ("b", None), ("a", None), (None, None)], [1, 3, 2, 4]),
+        ([("b", None), (None, None), ("a", None)], [3, 1, 2]),
+        ([("a", None), ("b", None), ("a", None)], [1, 3, 2]),  # the same name again is newer than the first
+        ([("a", None), ("b", None), (None, 1), (None, 1), (None, 2)], [1, 3, 4, 2, 5]),
+        ([("a", None), ("c", None), (None, 2), ("b", None)], [1, 4, 2, 3]),
+    ],
+)
+def test_content_is_as_old_as_its_place(batches: list[Batch], order: list[int]) -> None:
+    assert [m.commit for m in oldest_first(manifests(*batches))] == order
+
+
+def test_a_baseline_replaces_what_is_older_than_its_first_file() -> None:
+    batches: list[Batch] = [(None, None), ("26n2", None), ("27n1", None), ("26n3", None), ("27n2", None), (None, None)]
+    ordered = oldest_first(manifests(*batches, replaces="27n1"))
+    assert [m.commit for m in ordered] == [1, 2, 4, 3, 5, 6]
+    assert count_replaced(ordered) == 3
+    assert count_replaced(oldest_first(manifests(*batches))) == 0
