@@ -1,6 +1,7 @@
 """The language of a text: told by its script, and among those of one script by the tag that its source gives.
 
-Invariant: no tag overrules the characters: a text in Chinese characters is Chinese, whatever its record says.
+Invariant: no tag overrules the characters: a text in Chinese characters is Chinese or Japanese, whatever its record
+says.
 """
 
 import re
@@ -63,7 +64,7 @@ def language_of(text: str, tag: str | None = None) -> str:
     if kana and kana >= _KANA_SHARE * letters:
         return "ja"
     if (chinese := len(_CHINESE.findall(sample))) and chinese >= CHINESE_SHARE * letters:
-        return "ja" if tagged == "ja" and kana else "zh"
+        return "ja" if tagged == "ja" else "zh"
     scripts = Counter(_script(c) for c in sample if ord(c) > 0x36F and c.isalpha())
     for script, count in scripts.most_common(1):
         if script in _LANGUAGES_OF_SCRIPTS and count >= _SCRIPT_SHARE * letters:

@@ -35,7 +35,7 @@ def rows(numbers: list[int], *, file: int = 0, text: str = "Aspirin", rejected: 
             **row,
             **more,
             "status": "rejected" if rejected else "ok",
-            "sentences": [] if rejected else [{"start": 0, "end": len(text)}],
+            "sentences": [] if rejected else [{"start": 0, "end": len(text), "part": 0}],
             "mentions": [] if rejected else [mention],
             "record": (file << 32) + i,
         }

@@ -10,7 +10,7 @@ from capital_words import CapitalWordsEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.documents import DOCUMENT_SCHEMA, Document, documents_table
+from llmner.documents import DOCUMENT_SCHEMA, Document, Part, documents_table
 from llmner.errors import MalformedRecordError, ModelError
 from llmner.extraction.monitor import Monitor
 from llmner.extraction.stages import SegmentStage, TagStage
@@ -62,6 +62,25 @@ def test_mentions_have_offsets_into_the_document_and_parents() -> None:
     assert {m["tag_set"] for m in row["mentions"]} == {"bc5cdr", "genia"}
     order = [(m["start"], -m["end"], m["tag_set"], m["type"]) for m in row["mentions"]]
     assert order == sorted(order)
+
+
+def test_each_part_ends_its_sentences_and_gets_the_tag_sets_of_its_language() -> None:
+    text = "A Case of Gout\nColchicine helped.\n痛风CT检查"
+    parts = (Part(0, 14, "title", "", "en"), Part(15, 33, "abstract", "", "en"), Part(34, 40, "title", "", "zh"))
+    [row] = process(document(text, parts=parts))
+    assert [(s["start"], s["end"], s["part"]) for s in row["sentences"]] == [(0, 14, 0), (15, 33, 1), (34, 40, 2)]
+    assert {(m["sentence"], m["tag_set"]) for m in row["mentions"]} == {
+        *((0, name) for name in ("bc5cdr", "genia")),
+        *((1, name) for name in ("bc5cdr", "genia")),
+        (2, "cmeee_v2"),
+    }
+
+
+def test_a_language_without_a_tag_set_is_told() -> None:
+    french, english = process(document("La Goutte fait mal.", lang="fr"), document("Gout hurts.", id=2))
+    assert (french["status"], french["error_class"]) == ("rejected", "LanguageError")
+    assert "no tag set for language fr" in french["error_message"]
+    assert english["status"] == "ok"
 
 
 @given(st.lists(st.text(max_size=120), max_size=5))
