@@ -188,6 +188,5 @@ def show(
     from llmner.commands.show import show_documents
 
     with errors_shown():
-        fields = dict(pair.split("=", 1) if "=" in pair else (pair, pair) for pair in field or ())
-        code = show_documents(inputs, format, fields, limit, Console())
+        code = show_documents(inputs, format, field or (), limit, Console())
     raise typer.Exit(code)
