@@ -257,8 +257,7 @@ def show(
     from llmner.commands.show import show_documents
 
     with errors_shown():
-        fields = {ours: theirs or ours for ours, _, theirs in (pair.partition("=") for pair in field or ())}
-        code = show_documents(inputs, format, fields, limit, Console())
+        code = show_documents(inputs, format, field or (), limit, Console())
     raise typer.Exit(code)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmner.annotator import Annotator, Row
-from llmner.documents import Document
+from llmner.documents import Document, Part
 from llmner.errors import MalformedRecordError
 from llmner.mentions import Mention
 from llmner.selection.competition import Rules
@@ -162,3 +162,15 @@ def test_a_document_in_a_language_without_a_tag_set_says_so() -> None:
     [row] = Annotator(CapitalWordsEngine(), english).annotate([document("阿司匹林可以退热。", lang="zh")])
     assert (row["status"], row["error_class"], row["error_stage"]) == ("empty", "NoTagSet", "tag")
     assert row["error_message"] == "there is no tag set for language zh"
+
+
+def test_each_part_ends_its_sentences_and_gets_the_tag_sets_of_its_language() -> None:
+    text = "A Case of Gout\nColchicine helped.\n痛风CT检查"
+    parts = (Part(0, 14, "title", "", "en"), Part(15, 33, "abstract", "", "en"), Part(34, 40, "title", "", "zh"))
+    [row] = annotate(document(text, parts=parts))
+    assert [(s["start"], s["end"], s["part"]) for s in row["sentences"]] == [(0, 14, 0), (15, 33, 1), (34, 40, 2)]
+    assert {(m["sentence"], m["tag_set"]) for m in row["mentions"]} == {
+        *((0, name) for name in ("bc5cdr", "genia")),
+        *((1, name) for name in ("bc5cdr", "genia")),
+        (2, "cmeee_v2"),
+    }

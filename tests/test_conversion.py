@@ -8,6 +8,7 @@ from llmner.annotations import AnnotatedSentence
 from llmner.conversion import sentences_of
 from llmner.documents import Annotations, Document
 from llmner.mentions import Mention, Span
+from llmner.sources.pubtator import read_pubtator
 
 TWO = "Aspirin helped. Gout went away."
 
@@ -35,6 +36,16 @@ def test_sentences_that_a_mention_crosses_are_one() -> None:
 def test_a_merged_sentence_is_one_line() -> None:
     [sentence] = sentences_of(annotated("acute\nrenal\u2028failure", (Mention(0, 19, "Disease"),)))
     assert sentence == AnnotatedSentence("acute renal failure", (Mention(0, 19, "Disease"),))
+
+
+def test_a_title_is_a_sentence_whatever_it_ends_with() -> None:
+    title, text = "小儿急性肺炎", "支原体感染是常见病因。"
+    chunks = [f"1|t|{title}\n1|a|{text}\n2|t|A case of gout\n2|a|Colchicine helped.\n".encode()]
+    documents = read_pubtator(chunks, "f")
+    assert [[s.text for s in sentences_of(d)] for d in documents] == [
+        [title, text],
+        ["A case of gout", "Colchicine helped."],
+    ]
 
 
 def test_white_space_at_the_ends_of_a_mention_is_no_part_of_it() -> None:

@@ -1,6 +1,6 @@
 """``llmner show``: documents as an extraction will see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from rich.console import Console
@@ -24,13 +24,13 @@ _COLOURS = {
 _OTHER_KIND = "blue"
 
 
-def show_documents(inputs: Sequence[str], format: str, fields: Mapping[str, str], limit: int, console: Console) -> int:
+def show_documents(inputs: Sequence[str], format: str, fields: Sequence[str], limit: int, console: Console) -> int:
     """Show the first documents of inputs, a sentence a line, in colour by part.
 
     Args:
         inputs: Files, folders and patterns.
         format: Name of their format, or ``auto``.
-        fields: Our field to theirs, for formats whose records have named fields.
+        fields: ``ours=theirs``, for formats whose records have named fields.
         limit: The most documents to show.
         console: Where to.
 
@@ -40,7 +40,8 @@ def show_documents(inputs: Sequence[str], format: str, fields: Mapping[str, str]
     Raises:
         LlmnerError: The inputs cannot be read as asked.
     """
-    names = field_map(fields)
+    pairs = (field.partition("=") for field in fields)
+    names = field_map({ours: theirs or ours for ours, _, theirs in pairs})
     documents = chain.from_iterable(read_file(file, names) for file in find_files(inputs, format))
     rejected = 0
     for document in islice(documents, limit):

@@ -1,6 +1,7 @@
 """The language of a text: told by its script, and among those of one script by the tag that its source gives.
 
-Invariant: no tag overrules the characters: a text in Chinese characters is Chinese, whatever its record says.
+Invariant: no tag overrules the characters: a text in Chinese characters is Chinese or Japanese, whatever its record
+says.
 """
 
 import re
@@ -10,10 +11,15 @@ from collections import Counter
 CHINESE_SHARE = 0.2  # of all letters; one ideograph says as much as several Latin letters
 _KANA_SHARE = 0.15  # of all letters; a Chinese text names a product at most
 _SCRIPT_SHARE = 0.5  # of all letters
-_SAMPLE = 20_000  # code points that are looked at
+_SAMPLE = 5_000  # code points that are looked at
 
 # Ideographs with their extensions and compatibility forms.
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+# Any letter that is not Latin; of Greek ones several, because formulas have single ones.
+_FOREIGN = re.compile(
+    "[\u0400-\u052f\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3041-\u30fa\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]|[\u0370-\u03ff]{4}"
+)
 _KANA = re.compile("[\u3041-\u30fa\u31f0-\u31ff\uff66-\uff9f]")
 _LANGUAGES_OF_SCRIPTS = {
     "HANGUL": "ko",
@@ -55,7 +61,7 @@ def language_of(text: str, tag: str | None = None) -> str:
     """
     tagged = _normalised(tag)
     in_latin = "en" if tagged in ("", *_NOT_LATIN) else tagged
-    if text.isascii():
+    if text.isascii() or not _FOREIGN.search(text):
         return in_latin
     sample = text[:_SAMPLE]
     letters = sum(c.isalpha() for c in sample)
@@ -63,7 +69,7 @@ def language_of(text: str, tag: str | None = None) -> str:
     if kana and kana >= _KANA_SHARE * letters:
         return "ja"
     if (chinese := len(_CHINESE.findall(sample))) and chinese >= CHINESE_SHARE * letters:
-        return "ja" if tagged == "ja" and kana else "zh"
+        return "ja" if tagged == "ja" else "zh"
     scripts = Counter(_script(c) for c in sample if ord(c) > 0x36F and c.isalpha())
     for script, count in scripts.most_common(1):
         if script in _LANGUAGES_OF_SCRIPTS and count >= _SCRIPT_SHARE * letters:

@@ -310,9 +310,11 @@ def _abstract(abstract: etree._Element | None) -> list[Piece]:
 
 def _ids(root: etree._Element, article: etree._Element) -> dict[str, str]:
     """DOI and PMCID of the article itself, not of those that it cites."""
+    data = _child(root, "PubmedData", "PubmedBookData")
+    lists = None if data is None else _child(data, "ArticleIdList")
     given = [
         *((e.get("EIdType"), e.text) for e in article.iterchildren("ELocationID")),
-        *((e.get("IdType"), e.text) for e in root.iterfind("*/ArticleIdList/ArticleId")),
+        *((e.get("IdType"), e.text) for e in (() if lists is None else lists.iterchildren("ArticleId"))),
     ]
     return {_SCHEMES[kind]: text.strip() for kind, text in given if kind in _SCHEMES and text and text.strip()}
 

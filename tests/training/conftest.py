@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from llmner import models
+
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -13,3 +15,9 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers in float32, whatever this processor multiplies best, for tests whose results hold only so."""
+    monkeypatch.setattr(models, "default_dtype", lambda device: torch.float32)

@@ -42,6 +42,7 @@ JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
         ("glm4", {"quantised": True, "gradient_checkpointing": True}),
     ],
 )
+@pytest.mark.usefixtures("float32")
 def test_what_is_learned_is_what_the_engine_loads(name, changes, tmp_path):
     prepare(tmp_path, name)
     job = GeneratorTraining.model_validate(settings(tmp_path, "run", steps=40, checkpoint_every=40, **changes))
