@@ -5,6 +5,7 @@ rejected; nothing that is wrong with the input raises. Only storage that failed 
 next time.
 """
 
+import logging
 from collections.abc import Iterator
 
 from llmner.documents import FILE_SOURCE, Document
@@ -15,6 +16,8 @@ from llmner.sources.format import Content, peek
 from llmner.sources.opening import read_chunks, verify_checksum
 from llmner.sources.registry import AUTO, format_named, recognised
 from llmner.sources.texts import MAX_TEXT
+
+logger = logging.getLogger(__name__)
 
 
 def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
@@ -43,3 +46,7 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
         if e.retryable:
             raise
         yield Document(FILE_SOURCE, file.url, file.url, "", error=e)
+    except Exception as e:  # of a reader that did not foresee it: storage's errors are ours by now
+        logger.exception("%s: the reader failed", file.url)
+        error = InputError(f"{file.url}: the rest cannot be read: {type(e).__name__}: {e}", hint="mend the file")
+        yield Document(FILE_SOURCE, file.url, file.url, "", error=error)
