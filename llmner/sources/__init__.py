@@ -72,7 +72,13 @@ def _read(url: str, chunks: Iterator[bytes], format: str, fields: FieldMap, max_
     found = recognised(head, url) if format == AUTO else format_named(format)
     if found is None:
         raise InputError(f"{url}: neither its content nor its name tells its format", hint="give it by --format")
-    yield from found.read(Content(url, chunks, fields, max_text))
+    try:
+        yield from found.read(Content(url, chunks, fields, max_text))
+    except LlmnerError:
+        raise
+    except Exception as e:  # of a reader that did not foresee it: storage's errors are ours by now
+        logger.exception("%s: the reader failed", url)
+        raise InputError(f"{url}: the rest cannot be read: {type(e).__name__}: {e}", hint="mend the file") from e
 
 
 def _broken(url: str, error: LlmnerError) -> Document:

@@ -150,3 +150,13 @@ def test_damaged_data_end_the_file_after_what_could_be_read() -> None:
         documents.extend(read_parquet(io.BytesIO(damaged), FILE, FieldMap()))
     assert 100 <= len(documents) < 1000
     assert [d.source_id for d in documents] == [str(i) for i in range(len(documents))]
+
+
+def test_columns_of_one_name_reject_the_file_and_nothing_raises(tmp_path: Path) -> None:
+    columns = [pa.array(["1"]), pa.array(["Aspirin"]), pa.array(["Fever"])]
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays(columns, names=["id", "text", "text"]), file)
+    [listed] = find_files([str(file)])
+    [document] = read_file(listed)
+    assert document.error is not None
+    assert "a.parquet" in str(document.error)

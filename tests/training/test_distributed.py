@@ -27,8 +27,8 @@ JOB = Path(__file__).parents[2] / "jobs" / "train_generator.py"
 # Sums of other batches are the same only in float32, which is not the type of every processor's choice.
 IN_FLOAT32 = f"""
 import runpy, torch
-from llmner import models
-models.default_dtype = lambda device: torch.float32
+from llmner.models import loading
+loading.number_type = lambda dtype, device: torch.float32
 runpy.run_path({str(JOB)!r}, run_name="__main__")
 """
 
