@@ -110,8 +110,11 @@ def test_settling_completes_what_a_crash_left_out_and_removes_what_no_manifest_l
     batch = layout.batch("b")
     before = {p: p.read_bytes() for p in Path(layout.uri).rglob("*") if p.is_file()}
     (Path(batch.mentions) / "1.parquet").unlink()
-    (Path(batch.documents) / "half-written").touch()
+    (Path(batch.documents) / "unlisted.parquet").touch()
+    others = Path(batch.documents) / "2.parquet.part"  # what another run is writing
+    others.touch()
     settle(batch, manifest, in_threads)
+    others.unlink()
     assert {p: p.read_bytes() for p in Path(layout.uri).rglob("*") if p.is_file()} == before
 
 
