@@ -6,6 +6,8 @@ Invariant: what leaves this module is an error of ours; Ray's own never reach a 
 import logging
 import os
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -34,6 +36,7 @@ def own_ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if "RAY_ADDRESS" in os.environ:
             ray.init(logging_level=logging.ERROR)
@@ -49,6 +52,8 @@ def own_ray() -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as e:
         where = os.environ.get("RAY_ADDRESS", "on this machine")
         raise JobFailedError(f"Ray {where}: {e}", hint="see that it runs and that RAY_ADDRESS is right") from e
+    if threading.current_thread() is threading.main_thread() and on_sigterm is not None:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put one of its own there, which ends the process
     try:
         yield
     finally:
