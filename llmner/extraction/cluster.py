@@ -6,8 +6,10 @@ Invariant: what leaves this module is an error of ours; Ray's own never reach a 
 import logging
 import os
 import re
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -40,10 +42,13 @@ def own_ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if address := os.environ.get("RAY_ADDRESS"):
         _join(address)
     else:
         _start()
+    if threading.current_thread() is threading.main_thread() and on_sigterm is not None:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put one of its own there, which ends the process
     try:
         yield
     finally:
