@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-vllm train-embedded lint infra-check image-check clean
+.PHONY: help install run test test-long test-vllm train-embedded lint infra-check image-check clean
 
 help:
 	@echo 'make install  the environment in $(VENV)'
 	@echo 'make run      extract the entities of the sample documents into out/sample, and their graph'
 	@echo 'make test     all tests that need no vLLM'
+	@echo 'make test-long  those that take minutes each: years of nights, clusters of several hosts'
 	@echo 'make test-vllm  those that need it, with its CPU build in $(VENV)-vllm'
 	@echo 'make train-embedded  train the embedded model in the background, with the corpora in CORPORA'
 	@echo 'make lint     ruff and mypy'
@@ -37,7 +38,10 @@ run: $(INSTALLED)
 	$(BIN)/llmner export neo4j out/sample out/graph --min-documents 1
 
 test: $(INSTALLED)
-	LLMNER_ALONE=1 $(BIN)/pytest -m 'not vllm and not infra'
+	LLMNER_ALONE=1 $(BIN)/pytest -m 'not long and not vllm and not infra'
+
+test-long: $(INSTALLED)
+	LLMNER_ALONE=1 $(BIN)/pytest -m long
 
 # Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
 # CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.

@@ -10,7 +10,7 @@ from hosts import Network, missing
 from ray_cluster import ROOT
 
 reason = missing()
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.skipif(bool(reason), reason=reason)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.skipif(bool(reason), reason=reason)]
 
 COMMANDS = {
     "srun": 'while [[ $1 == --* ]]; do shift; done; "$@"',

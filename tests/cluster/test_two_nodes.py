@@ -16,7 +16,7 @@ from hosts import Network, missing, wait_until
 from ray_cluster import GENERATORS, ROOT, SELECTORS, RayCluster
 
 reason = missing()
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.skipif(bool(reason), reason=reason)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500), pytest.mark.skipif(bool(reason), reason=reason)]
 
 DOCUMENTS = 480
 SECONDS = 0.03  # for each sentence and tag set; a run takes about a minute

@@ -180,13 +180,13 @@ def test_settings_of_single_runs_are_refused(tmp_path: Path) -> None:
         run_nightly(job(str(tmp_path), str(tmp_path / "out"), limit=3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_year(tmp_path: Path) -> None:
     check_year(str(tmp_path / "in"), str(tmp_path / "out"), list(nights()), run_nightly)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_year_on_s3(bucket: str) -> None:
     check_year(f"s3://{bucket}/in", f"s3://{bucket}/out", list(nights()), run_nightly)
@@ -216,7 +216,7 @@ def test_a_run_that_is_told_to_stop_gives_back_what_it_has_not_written(tmp_path:
     assert view_of(output) == expected(files, "")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_killed_at_random_moments_of_a_year(tmp_path: Path) -> None:
     folder, output = str(tmp_path / "in"), str(tmp_path / "out")

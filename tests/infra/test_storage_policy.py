@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto.moto_api import recorder
 from moto.server import ThreadedMotoServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "corpus"
