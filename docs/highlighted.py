@@ -3,6 +3,7 @@
 Run ``make run`` first, then ``python docs/highlighted.py``.
 """
 
+import io
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,7 @@ _FRAME = (
 
 def main() -> None:
     """Draw the picture."""
-    console = Console(record=True, width=110, quiet=True)
+    console = Console(record=True, width=110, file=io.StringIO())
     left = dict(_DOCUMENTS)
     for row in llmner.open_dataset("out/sample").documents.to_table().to_pylist():
         if left.get(row["lang"], 0) and len(row["mentions"]) > 3:

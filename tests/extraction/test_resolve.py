@@ -6,6 +6,7 @@ import pytest
 
 from llmner.config import JobConfig
 from llmner.extraction.resolve import Plan, resolve
+from llmner.sources import texts
 from llmner.sources.files import SourceFile
 from llmner.tagset import load_tag_set
 
@@ -29,7 +30,7 @@ def test_the_fingerprint_holds_what_shapes_answers_and_nothing_else() -> None:
     base = plan().fingerprint
     same = plan(files=FILES[:1], tag={"actors": [2, 8], "rows_per_call": 3}, documents_per_file=7, limit=4)
     assert same.fingerprint == base
-    assert base.parts["texts"] == "1"
+    assert base.parts["texts"] == str(texts.VERSION)
     others = [
         plan(generator={"model": "n"}),
         plan(max_sentence=300),
