@@ -171,9 +171,10 @@ def _merge(model: Any, adapter: Path) -> Any:
     import torch
     from peft import PeftModel
 
-    dtype = model.dtype
-    merged = PeftModel.from_pretrained(model.to(torch.float32), adapter).merge_and_unload()
-    return merged.to(dtype)
+    dtype, embedding = model.dtype, model.get_input_embeddings().weight.data
+    merged = PeftModel.from_pretrained(model.to(torch.float32), adapter).merge_and_unload().to(dtype)
+    merged.get_input_embeddings().weight.data = embedding  # as it was: mapped from the file, shared by all processes
+    return merged
 
 
 def load_engine(

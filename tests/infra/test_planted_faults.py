@@ -100,7 +100,7 @@ FAULTS = [
         f"{KUBERNETES}/rayjob.yaml",
         "  submissionMode:",
         "  shutdownAfterJobFinishes: true\n  submissionMode:",
-        "not with shutdownAfterJobFinishes",
+        "'shutdownAfterJobFinishes' was unexpected",
     ),
     ("kubernetes", f"{KUBERNETES}/rayjob.yaml", "      version: v2\n", "", "idleTimeoutSeconds needs autoscaler v2"),
     (
@@ -168,10 +168,22 @@ FAULTS = [
     ),
     ("cloud", "cloud/policy.json", "s3:GetObject", "s3:GetObjekt", "GetObjekt"),
     ("cloud", "cloud/policy.json", '["s3:ListBucket"]', '["s3:*"]', "more than is needed"),
-    ("cloud", "cloud/policy.json", '["arn:aws:s3:::${bucket}"]', '["arn:aws:s3:::${bucket}/*"]', "RESOURCE_MISMATCH"),
+    (
+        "cloud",
+        "cloud/policy.json",
+        '["arn:aws:s3:::${bucket}"]',
+        '["arn:aws:s3:::${bucket}/*"]',
+        "No resources match for the given action",
+    ),
     ("schedule", "schedule/crontab", "15 2 * * *", "15 26 * * *", "bad hour"),
     ("schedule", "schedule/llmner.service", "NoNewPrivileges=", "NoNewPrivilege=", "Unknown key 'NoNewPrivilege'"),
-    ("schedule", "schedule/llmner.service", "ExecStart=/bin/bash", "ExecStart=/bin/bosh", "bosh"),
+    (
+        "schedule",
+        "schedule/llmner.service",
+        "ExecStart=/opt/llmner/bin/llmner",
+        "ExecStart=/opt/llmner/bin/llama",
+        "llama",
+    ),
     ("schedule", "schedule/llmner.timer", "02:15:00 UTC", "02:75:00 UTC", "OnCalendar"),
     (
         "schedule",

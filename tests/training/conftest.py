@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from llmner import models
+from llmner.models import loading
 
 
 @pytest.fixture(autouse=True)
@@ -20,4 +20,4 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers in float32, whatever this processor multiplies best, for tests whose results hold only so."""
-    monkeypatch.setattr(models, "default_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(loading, "number_type", lambda dtype, device: torch.float32)
