@@ -42,7 +42,8 @@ def test_two_workers_give_what_the_local_engine_gives_though_one_loses_its_engin
     for name, first in (("a.xml", 1), ("b.xml", 1 + half)):
         (corpus / name).write_text(pubmed_xml(range(first, first + half)), encoding="utf-8")
     console = Console(file=io.StringIO())
-    assert run_extract(job(corpus, tmp_path / "local", model, tag={"rows_per_call": 16}), console) == 0
+    local = job(corpus, tmp_path / "local", model, dtype="float32", tag={"rows_per_call": 16})
+    assert run_extract(local, console) == 0
 
     most, killed = 0, []
     done = threading.Event()
@@ -64,6 +65,7 @@ def test_two_workers_give_what_the_local_engine_gives_though_one_loses_its_engin
             tmp_path / "vllm",
             model,
             engine="vllm",
+            dtype="float32",
             vllm={"window": 2048, "sequences": 4},
             tag={"actors": [2, 2], "rows_per_call": 4, "calls": 2},
         )
