@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 
 ARTICLE = """<PubmedArticle><MedlineCitation Status="MEDLINE"><PMID Version="1">{pmid}</PMID><Article>
 <Journal><JournalIssue><PubDate><Year>2024</Year></PubDate></JournalIssue></Journal>
@@ -35,7 +35,7 @@ def pubmed_xml(pmids: Iterable[int]) -> str:
 
 def documents(output: str) -> list[dict[str, Any]]:
     """All documents in reading order, without the run that tagged them."""
-    rows = open_dataset(output).documents.to_table().to_pylist()
+    rows = open_committed(output).documents.to_table().to_pylist()
     for row in rows:
         del row["run_id"]
     return sorted(rows, key=lambda row: row["record"])
@@ -43,5 +43,5 @@ def documents(output: str) -> list[dict[str, Any]]:
 
 def mentions(output: str) -> list[dict[str, Any]]:
     """All flat mentions, sorted."""
-    rows = open_dataset(output).mentions.to_table().to_pylist()
+    rows = open_committed(output).mentions.to_table().to_pylist()
     return sorted(rows, key=lambda row: (row["doc_key"], row["start"], -row["end"], row["tag_set"], row["type"]))

@@ -1,5 +1,9 @@
 """``llmner nightly`` and ``llmner retry-failed``: each batch as it is committed, then what is left for later."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from rich.console import Console
 
 from llmner.commands.extract import is_incomplete
@@ -7,9 +11,11 @@ from llmner.commands.outcome import EXIT_INCOMPLETE, stops_on_signal
 from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.extraction.models import generator_of, selection_of
-from llmner.extraction.nightly import nightly
-from llmner.extraction.retry import MAX_TRIES, retry_failed
+from llmner.extraction.nightly import Night, nightly
+from llmner.extraction.retry import MAX_TRIES, Retried, retry_failed
 from llmner.extraction.run import Extracted
+
+Done = TypeVar("Done", Night, Retried)
 
 _SHOWN = ("ok", "empty", "unchanged", "withdrawn", "rejected", "failed")
 
@@ -23,22 +29,10 @@ def run_retry_failed(config: JobConfig, console: Console) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
-    generator, selection = generator_of(config), selection_of(config)
-    with stops_on_signal(), shown(console) as on_progress:
-        retried = retry_failed(
-            config,
-            generator=generator,
-            selection=selection,
-            on_progress=on_progress,
-            on_batch=lambda extracted: _say(console, extracted),
-        )
-    for error in retried.left:
-        _print(console, f"Left          {error}")
+    retried = _run(retry_failed, config, console)
     for commit, documents in retried.given_up.items():
         _print(console, f"Given up      {documents:,} documents of commit {commit}, after {MAX_TRIES} tries")
-    if not retried.batches and not retried.left:
-        _print(console, "Nothing to try again.")
-    return EXIT_INCOMPLETE if retried.left or any(map(is_incomplete, retried.batches)) else 0
+    return _exit_code(retried, console, nothing="Nothing to try again.")
 
 
 def run_nightly(config: JobConfig, console: Console, *, baseline: bool) -> int:
@@ -50,21 +44,30 @@ def run_nightly(config: JobConfig, console: Console, *, baseline: bool) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
+    return _exit_code(_run(partial(nightly, baseline=baseline), config, console), console, nothing="Nothing new.")
+
+
+def _run(work: Callable[..., Done], config: JobConfig, console: Console) -> Done:
+    """Make batches, saying each as it is committed, and then what is left."""
     generator, selection = generator_of(config), selection_of(config)
     with stops_on_signal(), shown(console) as on_progress:
-        night = nightly(
+        done = work(
             config,
             generator=generator,
             selection=selection,
             on_progress=on_progress,
             on_batch=lambda extracted: _say(console, extracted),
-            baseline=baseline,
         )
-    for error in night.left:
+    for error in done.left:
         _print(console, f"Left          {error}")
-    if not night.batches and not night.left:
-        _print(console, "Nothing new.")
-    return EXIT_INCOMPLETE if night.left or any(map(is_incomplete, night.batches)) else 0
+    return done
+
+
+def _exit_code(done: Night | Retried, console: Console, *, nothing: str) -> int:
+    """Return the exit code; where there was nothing to do, say so."""
+    if not done.batches and not done.left:
+        _print(console, nothing)
+    return EXIT_INCOMPLETE if done.left or any(map(is_incomplete, done.batches)) else 0
 
 
 def _say(console: Console, extracted: Extracted) -> None:

@@ -9,7 +9,7 @@ from llmner.dataset.files import in_threads
 from llmner.dataset.layout import Layout
 from llmner.dataset.publish import republish
 from llmner.dataset.published import publish_view
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.errors import DatasetError
 from llmner.selection.competition import Rules
 
@@ -37,7 +37,7 @@ def run_publish(uri: str, threshold: float, console: Console) -> None:
     Raises:
         DatasetError: There is no data set, or no selector has scored it.
     """
-    dataset = open_dataset(uri)
+    dataset = open_committed(uri)
     prefix = "selector."
     parts = {k.removeprefix(prefix): v for k, v in dataset.description.parts.items() if k.startswith(prefix)}
     if not parts:

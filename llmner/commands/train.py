@@ -12,13 +12,14 @@ from typing import Any
 
 from rich.console import Console
 
+from llmner.cores import available_cores
 from llmner.errors import ConfigError
 from llmner.models.loading import load_engine
 from llmner.models.registry import generator_spec
 from llmner.report.plots import curves_plot
 from llmner.tagset import load_tag_set
 from llmner.training import ablations, generator, selector
-from llmner.training.background import Pause, cores, runs_root, start
+from llmner.training.background import Pause, runs_root, start
 from llmner.training.distributed import run
 from llmner.training.examples import asked_tag_set, read_sentences
 from llmner.training.filling import filled, to_json
@@ -66,7 +67,7 @@ def start_in_background(config: Path, data: Path, overrides: Mapping[str, Any], 
     options = {**overrides, "config": config, "data": data, "output": folder}
     given = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
     command = ["-m", "llmner", "train", "generator", "--pause", *given]
-    pid, started = start(command, folder, processes=min(cores(), settings.accumulate))
+    pid, started = start(command, folder, processes=min(available_cores(), settings.accumulate))
     console.print(f"{'Started' if started else 'Runs already'} as process {pid}; its log is {folder / 'log.txt'}")
 
 

@@ -1,4 +1,4 @@
-"""Reading a data set: ``open_dataset("entities").mentions.to_table()``.
+"""Reading all that is committed: ``open_committed("entities").mentions.to_table()``.
 
 Invariant: what is open is a snapshot of the commits that were there when it was opened; it holds the files that
 manifests list and no others.
@@ -53,8 +53,8 @@ class Dataset:
         return ds.FileSystemDataset.from_paths(paths, schema=schema, format=ds.ParquetFileFormat(), filesystem=fs)
 
 
-def open_dataset(uri: str) -> Dataset:
-    """Open a data set for reading.
+def open_committed(uri: str) -> Dataset:
+    """Open all that a data set has committed, older versions of documents too; see ``snapshot`` for the current view.
 
     Args:
         uri: Path or URI.

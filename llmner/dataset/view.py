@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from llmner import storage
 from llmner.dataset.links import LINK_SCHEMA, Links
 from llmner.dataset.manifest import count_replaced, oldest_first
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
 from llmner.errors import DatasetError
 
@@ -76,7 +76,7 @@ def open_view(uri: str, commit: int | None = None) -> View:
     Raises:
         DatasetError: There is no data set, or no such commit.
     """
-    dataset = open_dataset(uri)
+    dataset = open_committed(uri)
     newest = len(dataset.manifests)
     if commit is not None and not 0 <= commit <= newest:
         raise DatasetError(f"{uri}: there is no commit {commit}", hint=f"the newest is {newest}")

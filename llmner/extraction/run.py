@@ -7,12 +7,11 @@ known from the manifest of a finished batch, and from Ray's checkpoint within an
 import logging
 import platform
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from llmner import __version__, storage
 from llmner.config import JobConfig
@@ -86,7 +85,6 @@ def extract(
         generator=generator.fingerprint,
         selection=selection.parts() if selection else {},
     )
-    place = plan.files[0].name if update else None
     ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
     manifest = _committed(plan)
     if manifest is None or not is_settled(plan.batch, manifest):
@@ -94,10 +92,8 @@ def extract(
             if manifest := _committed(plan):
                 settle(plan.batch, manifest, in_threads)
             else:
-                more = {"place": place, "retries": retries}
-                extracted = _extract(
-                    plan, lock, started, generator, selection, on_progress, update or retries is not None, more
-                )
+                place = plan.files[0].name if update else None
+                extracted = _extract(plan, lock, started, generator, selection, on_progress, place, retries)
         storage.remove(plan.batch.locks)  # a committed batch needs none
         if manifest is None:
             return extracted
@@ -111,10 +107,10 @@ def _extract(
     generator: Loadable[Engine],
     selection: Selection | None,
     on_progress: OnProgress,
-    incremental: bool,
-    more: Mapping[str, Any],
+    place: str | None,
+    retries: int | None,
 ) -> Extracted:
-    """Make a batch and commit it."""
+    """Make a batch and commit it; one with a place among updates or that retries a commit pays for new texts only."""
     run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     _remove_other_checkpoints(plan)
     with own_ray():
@@ -123,7 +119,7 @@ def _extract(
             plan,
             generator=generator,
             selection=selection,
-            known=find_known(plan) if incremental else NOTHING_KNOWN,
+            known=NOTHING_KNOWN if place is None and retries is None else find_known(plan),
             run_id=run_id,
             on_progress=on_progress,
             check=partial(_check_going_on, plan, lock),
@@ -136,8 +132,8 @@ def _extract(
         check_share(counted.counts["documents"], counted.failed, plan.config.max_failed_share)
         _check_writable(plan, lock)
         draft = _draft(plan, counted, started, run_id)
-        draft = draft.model_copy(update={"figures": progress.figures(), **more})
-        manifest = commit(plan.layout, draft, in_tasks)
+        more = {"figures": progress.figures(), "place": place, "retries": retries}
+        manifest = commit(plan.layout, draft.model_copy(update=more), in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
 
 

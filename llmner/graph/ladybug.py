@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmner.errors import ConfigError, DatasetError
+from llmner.graph.cypher import deletion
 from llmner.graph.export import read_description
 from llmner.graph.relations import EDGES, RELATIONS, ColumnType, Relation
 
@@ -133,19 +134,11 @@ def _load_difference(connection: Any, out: Path, since: int) -> None:
     for relation in reversed(RELATIONS):
         keys = ", ".join(f"key_{name} STRING" for name in relation.key)
         connection.execute(
-            f"LOAD WITH HEADERS ({keys}) FROM '{out}/deleted_{relation.name}.csv' {_CSV} {_gone(relation)}"
+            f"LOAD WITH HEADERS ({keys}) FROM '{out}/deleted_{relation.name}.csv' {_CSV} {deletion(relation, 'key_')}"
         )
     for relation in RELATIONS:
         columns = ", ".join(f"new_{name} {_TYPES[type]}" for name, type in relation.columns.items())
         connection.execute(f"LOAD WITH HEADERS ({columns}) FROM '{out}/{relation.name}.csv' {_CSV} {_merged(relation)}")
-
-
-def _gone(relation: Relation) -> str:
-    if relation.ends is None:
-        return f"MATCH (x:{relation.label} {{id: key_id}}) DETACH DELETE x"
-    subject, object = relation.ends
-    ends = f"(:{subject.label} {{id: key_subject}})-[x:{relation.label}]->(:{object.label} {{id: key_object}})"
-    return f"MATCH {ends} DELETE x"
 
 
 def _merged(relation: Relation) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from llmner.cores import available_cores
 from llmner.models.cache import cache_root
 from llmner.training.callbacks import stop_asked
 
@@ -60,17 +61,12 @@ def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, **_MEMORY, "OMP_NUM_THREADS": str(max(1, cores() // processes))},
+            env={**os.environ, **_MEMORY, "OMP_NUM_THREADS": str(max(1, available_cores() // processes))},
             pass_fds=[lock.fileno()],  # the lock is the training's as long as it lives
         )
         lock.truncate(0)
         lock.write(str(process.pid))
     return process.pid, True
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

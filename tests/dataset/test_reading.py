@@ -16,7 +16,7 @@ from llmner.dataset.fingerprint import Fingerprint, describe, ensure
 from llmner.dataset.layout import Layout
 from llmner.dataset.manifest import Draft, find_manifest
 from llmner.dataset.manifest import commit as write_manifest
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA, SCHEMA_VERSION
 from llmner.errors import DatasetError, FingerprintMismatchError
 
@@ -52,10 +52,10 @@ def layout(tmp_path: Path) -> Layout:
 
 def test_readers_see_what_manifests_list_and_nothing_else(layout: Layout) -> None:
     write_documents(layout, "b", [0, 1, 2])
-    empty = open_dataset(layout.uri)
+    empty = open_committed(layout.uri)
     assert empty.documents.count_rows() == empty.mentions.count_rows() == 0
     commit(layout, draft("b", ["0.parquet", "2.parquet"]), in_threads)
-    dataset = open_dataset(layout.uri)
+    dataset = open_committed(layout.uri)
     assert dataset.documents.to_table(columns=["source_id"])["source_id"].to_pylist() == ["0", "2"]
     assert dataset.mentions.to_table()["source_id"].to_pylist() == ["0", "2"]
     assert dataset.documents.schema.equals(DOCUMENT_SCHEMA)
@@ -66,7 +66,7 @@ def test_readers_see_what_manifests_list_and_nothing_else(layout: Layout) -> Non
 def test_batches_come_in_the_order_of_their_commits_whatever_their_names(layout: Layout) -> None:
     for batch, number in (("z", 5), ("a", 3), ("m", 4)):
         commit(layout, draft(batch, write_documents(layout, batch, [number])), in_threads)
-    dataset = open_dataset(layout.uri)
+    dataset = open_committed(layout.uri)
     assert [(m.commit, m.batch) for m in dataset.manifests] == [(1, "z"), (2, "a"), (3, "m")]
     assert dataset.documents.to_table()["source_id"].to_pylist() == ["5", "3", "4"]
     found = find_manifest(layout, "a")
@@ -78,7 +78,7 @@ def test_runs_that_commit_at_once_get_a_number_each(layout: Layout) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda i: write_manifest(layout, draft(f"b{i}", [])), range(8)))
     assert sorted(m.commit for m in made) == list(range(1, 9))
-    assert {(m.commit, m.batch) for m in open_dataset(layout.uri).manifests} == {(m.commit, m.batch) for m in made}
+    assert {(m.commit, m.batch) for m in open_committed(layout.uri).manifests} == {(m.commit, m.batch) for m in made}
 
 
 def test_of_runs_that_commit_one_batch_the_first_stays(layout: Layout) -> None:
@@ -93,7 +93,7 @@ def test_of_runs_that_commit_one_batch_the_first_stays(layout: Layout) -> None:
         said = sorted(pool.map(attempt, range(8)))
     assert said[0] == ""
     assert all("batch b was committed by another run" in message for message in said[1:])
-    assert len(open_dataset(layout.uri).manifests) == 1
+    assert len(open_committed(layout.uri).manifests) == 1
 
 
 def test_commits_on_s3_exclude_one_another(bucket: str) -> None:
@@ -101,7 +101,7 @@ def test_commits_on_s3_exclude_one_another(bucket: str) -> None:
     ensure(layout, Fingerprint(PARTS), TAG_SETS)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: write_manifest(layout, draft(f"b{i}", [])), range(4)))
-    assert [m.commit for m in open_dataset(layout.uri).manifests] == [1, 2, 3, 4]
+    assert [m.commit for m in open_committed(layout.uri).manifests] == [1, 2, 3, 4]
 
 
 def test_settling_completes_what_a_crash_left_out_and_removes_what_no_manifest_lists(layout: Layout) -> None:
@@ -121,11 +121,11 @@ def test_settling_completes_what_a_crash_left_out_and_removes_what_no_manifest_l
 def test_an_unknown_major_version_is_refused(layout: Layout) -> None:
     write_manifest(layout, draft("b", [], schema_version="3.0"))
     with pytest.raises(DatasetError, match=r"00000001\.json: schema version 3\.0"):
-        open_dataset(layout.uri)
+        open_committed(layout.uri)
     described = json.loads(Path(layout.description).read_text())
     Path(layout.description).write_text(json.dumps({"schema_version": "9.1", "name": described["name"]}))
     with pytest.raises(DatasetError, match=r"dataset\.json: schema version 9\.1"):
-        open_dataset(layout.uri)
+        open_committed(layout.uri)
 
 
 def test_another_fingerprint_is_refused_with_the_difference(layout: Layout) -> None:
@@ -144,7 +144,7 @@ def test_the_description_holds_definitions_and_the_parts_of_the_fingerprint(layo
 
 def test_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no data set here"):
-        open_dataset(str(tmp_path))
+        open_committed(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "commits/00000001.json"])
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_named(layout: Layout, name: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("{")
     with pytest.raises(DatasetError, match=rf"{path.name}: not a"):
-        open_dataset(layout.uri)
+        open_committed(layout.uri)
 
 
 ALONE = """
@@ -175,8 +175,8 @@ sys.meta_path.insert(0, Guard())
 import llmner.dataset
 for module in pkgutil.iter_modules(llmner.dataset.__path__):
     __import__(f"llmner.dataset.{module.name}")
-from llmner.dataset.reading import open_dataset
-print(open_dataset(sys.argv[1]).mentions.to_table().num_rows)
+from llmner.dataset.reading import open_committed
+print(open_committed(sys.argv[1]).mentions.to_table().num_rows)
 """
 
 

@@ -17,7 +17,7 @@ from corpora import documents, mentions, text, write_jsonl
 from ray.cluster_utils import Cluster
 
 from llmner.config import JobConfig
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.errors import JobFailedError
 from llmner.extraction.counts import Progress
 
@@ -58,7 +58,7 @@ def inputs(corpus: Path) -> Path:
 
 def same_data_sets(one: Path, other: Path) -> bool:
     same = documents(str(one)) == documents(str(other)) and mentions(str(one)) == mentions(str(other))
-    dataset = open_dataset(str(one))
+    dataset = open_committed(str(one))
     folders = [Path(dataset.layout.batch(m.batch).documents) for m in dataset.manifests]
     listed = {name for m in dataset.manifests for name in m.names}
     return same and {p.name for folder in folders for p in folder.iterdir()} == listed
@@ -106,7 +106,7 @@ def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert killed >= 3
-    rows = open_dataset(str(tmp_path / "killed")).documents.to_table(columns=["run_id"])
+    rows = open_committed(str(tmp_path / "killed")).documents.to_table(columns=["run_id"])
     runs = set(rows["run_id"].to_pylist())
     assert len(runs) > 1
     assert same_data_sets(tmp_path / "killed", tmp_path / "whole")

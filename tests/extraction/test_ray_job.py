@@ -18,7 +18,7 @@ import pytest
 import yaml
 from corpora import documents, text, write_jsonl
 
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
@@ -130,7 +130,7 @@ def test_a_job_submitted_to_a_head(head: str, model: Path, tmp_path: Path) -> No
         assert "succeeded" in done.stdout
         assert ("was done before" in done.stdout) == again
         assert [row["source_id"] for row in documents(str(tmp_path / "out"))] == [f"d{i}" for i in range(12)]
-    [manifest] = open_dataset(str(tmp_path / "out")).manifests
+    [manifest] = open_committed(str(tmp_path / "out")).manifests
     assert manifest.counts["failed"] == 0
     described = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert described["parts"]["generator.model"] == str(model)

@@ -21,7 +21,7 @@ from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 from llmner.config import JobConfig
 from llmner.dataset.layout import Layout
 from llmner.dataset.lock import BatchLock
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.errors import (
     AccessError,
     BatchLockedError,
@@ -161,7 +161,7 @@ def test_batches_add_up_and_names_are_kept_apart(corpus: Path, tmp_path: Path) -
     with pytest.raises(DatasetError, match="inputs were others"):
         run(job(b, output=tmp_path / "out", batch="x"))
     run(job(b, output=tmp_path / "out"))
-    assert [m.commit for m in open_dataset(str(tmp_path / "out")).manifests] == [1, 2]
+    assert [m.commit for m in open_committed(str(tmp_path / "out")).manifests] == [1, 2]
     assert len(documents(str(tmp_path / "out"))) == 9
 
 
@@ -223,7 +223,7 @@ def test_a_model_that_is_broken_ends_the_job_and_leaves_no_manifest(corpus: Path
         extract(
             job(corpus, output=tmp_path / "out", batch="b"), generator=Loadable(BrokenEngine, BrokenEngine.fingerprint)
         )
-    assert open_dataset(str(tmp_path / "out")).manifests == ()
+    assert open_committed(str(tmp_path / "out")).manifests == ()
     with BatchLock(Layout.at(str(tmp_path / "out")).batch("b").locks) as lock:
         assert lock.held(), "the lock is released"
 
@@ -345,7 +345,7 @@ def test_storage_that_goes_on_failing_ends_the_job_and_says_so(
         run(job(url, output=tmp_path / "out"))
     assert set(answers) == {"failed"}
     assert caplog.text.count("starting again") == MAX_FRUITLESS
-    assert open_dataset(str(tmp_path / "out")).manifests == ()
+    assert open_committed(str(tmp_path / "out")).manifests == ()
 
 
 @pytest.mark.slow

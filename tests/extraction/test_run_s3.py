@@ -10,7 +10,7 @@ from s3fs import S3FileSystem
 
 from llmner import storage
 from llmner.config import JobConfig
-from llmner.dataset.reading import open_dataset
+from llmner.dataset.reading import open_committed
 from llmner.errors import AccessError, DatasetError
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -81,7 +81,7 @@ def test_no_such_bucket(bucket: str, corpus: Path) -> None:
     with pytest.raises(AccessError, match="no such bucket"):
         run(job("s3://not-there/in/a.jsonl", f"s3://{bucket}/out"))
     with pytest.raises(DatasetError, match="no data set here"):
-        open_dataset(f"s3://{bucket}/out")
+        open_committed(f"s3://{bucket}/out")
 
 
 def test_no_credentials(bucket: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ reads CSV rightly; Parquet needs 5.26.26 or later of the 5 series, or 2026.03 or
 """
 
 from llmner import storage
+from llmner.graph.cypher import deletion
 from llmner.graph.relations import EDGES, NODES, RELATIONS, ColumnType, Relation
 from llmner.graph.snapshot import Rows
 from llmner.graph.writers.files import copy, write_text
@@ -77,7 +78,7 @@ def _load_script() -> str:
     ]
     parts += [f"CREATE CONSTRAINT IF NOT EXISTS FOR (n:{r.label}) REQUIRE n.id IS UNIQUE;\n" for r in NODES]
     for relation in reversed(RELATIONS):
-        parts.append(_batched(f"deleted_{relation.name}.csv", _deletion(relation)))
+        parts.append(_batched(f"deleted_{relation.name}.csv", f"  {deletion(relation, 'row.')}"))
     for relation in RELATIONS:
         parts.append(_batched(f"{relation.name}.csv", _merging(relation)))
     return "\n".join(parts)
@@ -88,14 +89,6 @@ def _batched(file: str, body: str) -> str:
         f":auto LOAD CSV WITH HEADERS FROM 'file:///{file}' AS row\n"
         f"CALL (row) {{\n{body}\n}} IN TRANSACTIONS OF 10000 ROWS;\n"
     )
-
-
-def _deletion(relation: Relation) -> str:
-    if relation.ends is None:
-        return f"  MATCH (n:{relation.label} {{id: row.id}}) DETACH DELETE n"
-    subject, object = relation.ends
-    ends = f"(:{subject.label} {{id: row.subject}})-[r:{relation.label}]->(:{object.label} {{id: row.object}})"
-    return f"  MATCH {ends} DELETE r"
 
 
 def _merging(relation: Relation) -> str:
