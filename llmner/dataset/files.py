@@ -56,11 +56,15 @@ def write_table(uri: str, table: pa.Table) -> None:
 
 
 def write_batches(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-    """Write a Parquet file batch by batch; readers see the whole of it or none."""
+    """Write a Parquet file batch by batch; readers see the whole of it or none, and an error leaves nothing."""
     part = f"{uri}.part"
-    with storage.write_stream(part) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        for batch in batches:
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+    try:
+        with storage.write_stream(part) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+    except BaseException:
+        storage.remove(part)
+        raise
     storage.move(part, uri)
 
 

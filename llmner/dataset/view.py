@@ -191,9 +191,14 @@ FROM newest JOIN tagged USING (doc_key, text_sha256) WHERE status = 'unchanged'
 """
 
 
+def quoted(text: str) -> str:
+    """Return a text for between the single quotes of an SQL literal."""
+    return text.replace("'", "''")
+
+
 def listed(uris: Iterable[str]) -> str:
     """Return URIs as a list in SQL."""
-    return ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+    return ", ".join(f"'{quoted(uri)}'" for uri in uris)
 
 
 def missing_links(view: View, links: Links) -> list[ViewFile]:

@@ -21,8 +21,7 @@ class Progress:
     Attributes:
         documents: Documents that the generator's workers are through with.
         mentions: Mentions found in them.
-        failed: Documents among them that failed or were rejected.
-        reasons: The same by the class of their error.
+        reasons: Documents among them that failed or were rejected, by the class of their error.
         source_tokens: Tokens of their sentences, once a tag set.
         records: Records read so far.
         complete: Whether all inputs have been read, so that ``records`` is the total.
@@ -33,7 +32,6 @@ class Progress:
 
     documents: int = 0
     mentions: int = 0
-    failed: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     source_tokens: int = 0
     records: int = 0
@@ -41,6 +39,11 @@ class Progress:
     resumed: int = 0
     seconds: float = 0.0
     deaths: int = 0
+
+    @property
+    def failed(self) -> int:
+        """Documents that failed or were rejected."""
+        return sum(self.reasons.values())
 
     def figures(self) -> dict[str, float]:
         """Return what a manifest keeps of it."""

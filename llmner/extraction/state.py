@@ -64,7 +64,6 @@ class RunState:
         return Progress(
             documents=self.tally.documents,
             mentions=self.tally.mentions,
-            failed=self.tally.reasons.total(),
             reasons=dict(self.tally.reasons),
             source_tokens=self.tally.source_tokens,
             records=self.records.total,

@@ -6,7 +6,7 @@ made, and one of another version is refused.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from llmner import storage
 from llmner.concepts import is_curie, type_of_curie
+from llmner.dataset.files import write_batches
 from llmner.errors import ConfigError, InputError, InputNotFoundError
 from llmner.linking.names import FORMS_VERSION, forms
 
@@ -90,21 +91,16 @@ def write_lexicon(
         ConfigError: A name whose concept type nobody knows.
     """
     counts: Counter[str] = Counter()
-    stream = iter(names)
-    part = f"{path}.part"
-    try:
-        with (
-            storage.write_stream(part) as sink,
-            pq.ParquetWriter(sink, LEXICON_SCHEMA, compression="zstd") as writer,
-        ):
-            while rows := [_row(name, type, version) for name in islice(stream, _ROWS)]:
-                counts.update(str(row["type"]) for row in rows)
-                writer.write_table(pa.Table.from_pylist(rows, schema=LEXICON_SCHEMA))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        stream = iter(names)
+        while rows := [_row(name, type, version) for name in islice(stream, _ROWS)]:
+            counts.update(str(row["type"]) for row in rows)
+            yield pa.RecordBatch.from_pylist(rows, schema=LEXICON_SCHEMA)
         if not counts:
             raise InputError(f"{path}: no names were found in the files", hint="check that --from names their format")
-        storage.move(part, path)
-    finally:
-        storage.remove(part)
+
+    write_batches(path, batches(), LEXICON_SCHEMA)
     return counts
 
 

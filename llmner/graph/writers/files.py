@@ -3,6 +3,7 @@
 import duckdb
 
 from llmner import storage
+from llmner.dataset.view import quoted
 
 _TEXT = "FORMAT csv, HEADER false, DELIMITER E'\\x01', QUOTE '', ESCAPE ''"  # no line has that character
 
@@ -29,8 +30,3 @@ def write_text(uri: str, text: str) -> None:
     """Write a small file."""
     with storage.access(uri):
         storage.write_whole(uri, text.encode())
-
-
-def quoted(text: str) -> str:
-    """A text for between the single quotes of an SQL literal."""
-    return text.replace("'", "''")

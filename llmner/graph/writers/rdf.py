@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from llmner import storage
 from llmner.concepts import PREFIXES
+from llmner.dataset.view import quoted
 from llmner.graph.snapshot import Rows
-from llmner.graph.writers.files import copy_lines, quoted, write_text
+from llmner.graph.writers.files import copy_lines, write_text
 
 _OURS = "urn:llmner:"
 _OTHERWISE = "https://bioregistry.io/"  # resolves identifiers of any known prefix, `prefix:local`
