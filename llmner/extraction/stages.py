@@ -49,7 +49,7 @@ class SegmentStage:
         rows = table.to_pylist()
         for row, unchanged in zip(rows, np.isin(table["record"].to_numpy(), self._unchanged), strict=True):
             if unchanged:
-                row |= {"status": "unchanged", "title": "", "text": ""}
+                row |= {"status": "unchanged", "title": "", "text": "", "parts": []}
         self._segment(rows)
         for row in rows:
             row["run_id"] = self._run_id
