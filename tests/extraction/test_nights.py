@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from capital_words import WORD, CapitalWordsEngine, run_nightly
+from capital_words import WORD, CapitalWordsEngine, HealedEngine, run_nightly
 from year import Citation, Night, UpdateFile, merged, nights
 
 from llmner import storage
@@ -29,7 +29,7 @@ from llmner.dataset.snapshot import open_dataset
 from llmner.errors import ChecksumError, ConfigError
 from llmner.extraction.models import Loadable
 from llmner.extraction.retry import retry_failed
-from llmner.tagging.engine import Engine, TaggingRequest, TaggingResult
+from llmner.tagging.engine import Engine
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -129,13 +129,6 @@ def test_a_few_nights(tmp_path: Path) -> None:
 
 
 UNTAGGABLE = {"1": "Aspirin UNTAGGABLE.", "2": "Aspirin UNTAGGABLE.", "3": "Fever."}
-
-
-class HealedEngine(CapitalWordsEngine):
-    """Tags what the other one cannot."""
-
-    def _tag(self, request: TaggingRequest) -> TaggingResult:
-        return super()._tag(replace(request, text=request.text.replace("UNTAGGABLE", "untaggable")))
 
 
 def loadable(engine: type[CapitalWordsEngine]) -> Loadable[Engine]:

@@ -37,8 +37,8 @@ def test_it_runs_once_pauses_and_stops_with_a_checkpoint(tmp_path, monkeypatch):
         try:
             assert started
             assert start(command, folder, processes=1) == (pid, False)
-            assert process.nice() == 19
             wait(lambda: "pausing before step 1" in (folder / "log.txt").read_text())
+            assert process.nice() == 19
             assert last_checkpoint(folder) is None
         except BaseException:
             process.kill()
