@@ -4,12 +4,18 @@ The pipeline reads as one line: ``read -> segment -> tag -> select -> write``. I
 offers is imported when it is first used, and torch, ray and vllm by the modules that use them.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmner.api import AnnotatedDocument, Model, NestedMention, load
     from llmner.dataset.snapshot import open_dataset
+
+# The threads of a model sleep while they wait for each other. Where another process uses the same cores, threads that
+# spin keep the one that they wait for from running, and all take ten times as long. OpenMP reads this when torch is
+# loaded, so it stands here.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
