@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,9 @@ def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int,
         )
         lock.truncate(0)
         lock.write(str(process.pid))
+    # Where Linux shares out time by session, a priority counts within its session alone, and a session has its own.
+    with suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text("19", encoding="ascii")
     return process.pid, True
 
 
