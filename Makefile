@@ -7,6 +7,9 @@ CORPORA ?= corpora
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# As llmner sets it for itself; tests may load torch before llmner.
+export OMP_WAIT_POLICY := passive
+
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-long test-vllm train-embedded lint infra-check image-check clean
 

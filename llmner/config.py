@@ -108,7 +108,10 @@ class JobConfig(Settings):
         select: The selector and its workers.
         max_sentence: Code points above which a sentence is cut at a safe place.
         documents_per_file: Documents gathered before a file is written and counts as done.
-        batch: Name of the batch; by default it follows from the inputs.
+        files_per_batch: Files after which a batch is committed and another begun, which bounds the memory of the driver
+            and what a lost head repeats; by default as many as have 2 GB together.
+        batch: Name of the batch; by default it follows from the inputs, and inputs that the data set holds with the
+            same content are not read again. Of several batches each gets a number behind the name.
         limit: Only so many documents, in the order of the inputs.
         max_failed_share: Share of failed and rejected documents, of a hundred or more, above which the run ends
             without a batch; what is done stays.
@@ -132,6 +135,7 @@ class JobConfig(Settings):
     select: Selecting = Selecting()
     max_sentence: int = Field(default=400, ge=50)
     documents_per_file: int = Field(default=1000, ge=1)
+    files_per_batch: int | None = Field(default=None, ge=1)
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
     max_failed_share: float = Field(default=0.5, ge=0, le=1)

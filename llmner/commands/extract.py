@@ -12,8 +12,9 @@ from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.dataset.files import read_table
 from llmner.dataset.schema import STATUSES
+from llmner.extraction.batches import extract_in_batches
 from llmner.extraction.models import generator_of, selection_of
-from llmner.extraction.run import Extracted, extract
+from llmner.extraction.run import Extracted
 from llmner.report.highlight import highlight_page
 from llmner.report.terminal import visible
 
@@ -32,10 +33,25 @@ def run_extract(config: JobConfig, console: Console) -> int:
     """
     generator, selection = generator_of(config), selection_of(config)
     with stops_on_signal(), shown(console) as on_progress:
-        extracted = extract(config, generator=generator, selection=selection, on_progress=on_progress)
-    _write_report(extracted)
-    _say(console, extracted)
-    return EXIT_INCOMPLETE if is_incomplete(extracted) else 0
+        batches = extract_in_batches(
+            config, generator=generator, selection=selection, on_progress=on_progress, on_batch=_write_report
+        )
+    if len(batches) == 1:
+        _say(console, batches[0])
+    else:
+        for extracted in batches:
+            say_in_a_line(console, extracted)
+    return EXIT_INCOMPLETE if any(map(is_incomplete, batches)) else 0
+
+
+def say_in_a_line(console: Console, extracted: Extracted) -> None:
+    """Say what came of one of several batches."""
+    manifest = extracted.manifest
+    counts = ", ".join(f"{manifest.counts[name]:,} {name}" for name in STATUSES if manifest.counts[name])
+    lines = [f"Commit {manifest.commit:<6} {manifest.batch}: {counts or 'no documents'}"]
+    lines += [f"Broken        {i.error}" for i in manifest.inputs if i.error]
+    for line in lines:
+        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def is_incomplete(extracted: Extracted) -> bool:

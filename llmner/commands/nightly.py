@@ -6,18 +6,15 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from llmner.commands.extract import is_incomplete
+from llmner.commands.extract import is_incomplete, say_in_a_line
 from llmner.commands.outcome import EXIT_INCOMPLETE, stops_on_signal
 from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.extraction.models import generator_of, selection_of
 from llmner.extraction.nightly import Night, nightly
 from llmner.extraction.retry import MAX_TRIES, Retried, retry_failed
-from llmner.extraction.run import Extracted
 
 Done = TypeVar("Done", Night, Retried)
-
-_SHOWN = ("ok", "empty", "unchanged", "withdrawn", "rejected", "failed")
 
 
 def run_retry_failed(config: JobConfig, console: Console) -> int:
@@ -56,7 +53,7 @@ def _run(work: Callable[..., Done], config: JobConfig, console: Console) -> Done
             generator=generator,
             selection=selection,
             on_progress=on_progress,
-            on_batch=lambda extracted: _say(console, extracted),
+            on_batch=partial(say_in_a_line, console),
         )
     for error in done.left:
         _print(console, f"Left          {error}")
@@ -68,15 +65,6 @@ def _exit_code(done: Night | Retried, console: Console, *, nothing: str) -> int:
     if not done.batches and not done.left:
         _print(console, nothing)
     return EXIT_INCOMPLETE if done.left or any(map(is_incomplete, done.batches)) else 0
-
-
-def _say(console: Console, extracted: Extracted) -> None:
-    manifest = extracted.manifest
-    counts = ", ".join(f"{manifest.counts[name]:,} {name}" for name in _SHOWN if manifest.counts[name])
-    _print(console, f"Commit {manifest.commit:<6} {manifest.batch}: {counts or 'no documents'}")
-    for i in manifest.inputs:
-        if i.error:
-            _print(console, f"Broken        {i.error}")
 
 
 def _print(console: Console, line: str) -> None:

@@ -24,7 +24,7 @@ class Input(Part):
     Attributes:
         uri: Where it was.
         size: Bytes.
-        version: What tells this content from another: an ETag or the time of the last change.
+        version: What tells this content from another: an ETag, a digest, or the time of the last change.
         counts: Documents by status.
         error: Why the file, or the rest of it, could not be read; None for a sound one.
     """
@@ -50,7 +50,8 @@ class Draft(Record):
 
     Attributes:
         batch: Its name.
-        inputs_digest: Digest of what was read: the inputs' identities, format, field map, limit.
+        inputs_digest: Digest of what was read: the inputs' identities and formats, and ``reading``.
+        reading: Digest of how they were read: field map, limit.
         fingerprint: Hash of what shaped the answers; its parts are in ``dataset.json``.
         inputs: In the order of their numbers in ``record``.
         files: In ``documents/``; each has its counterpart of the same name under ``mentions/``.
@@ -73,6 +74,7 @@ class Draft(Record):
 
     batch: str
     inputs_digest: str
+    reading: str = ""
     fingerprint: str
     inputs: list[Input]
     files: list[File]

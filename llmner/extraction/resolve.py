@@ -33,6 +33,7 @@ class Plan:
         files: The inputs in the order of their numbers.
         tag_sets: Tag sets by language.
         fingerprint: Everything that shapes the answers.
+        reading: Digest of how the inputs are read.
         inputs_digest: Tells what is read from everything else that could be.
         layout: The data set.
         batch: The batch that the run makes.
@@ -42,6 +43,7 @@ class Plan:
     files: tuple[SourceFile, ...]
     tag_sets: TagSets
     fingerprint: Fingerprint
+    reading: str
     inputs_digest: str
     layout: Layout
     batch: BatchLayout
@@ -93,13 +95,15 @@ def resolve(
         generator: What shapes the generator's answers: digests of model and adapter, prompts, decoding.
         selection: What shapes the selection; empty where no selector runs.
     """
-    digest = _digest(config, files)
+    how = reading(config)
+    digest = _digest([[f.url, f.format, f.size, f.revision] for f in files], how)
     layout = Layout.at(config.output)
     return Plan(
         config=config,
         files=tuple(files),
         tag_sets=tag_sets,
         fingerprint=_fingerprint(config, tag_sets, generator, selection),
+        reading=how,
         inputs_digest=digest,
         layout=layout,
         batch=layout.batch(config.batch or _batch_name(files, digest)),
@@ -118,9 +122,12 @@ def _fingerprint(
     return Fingerprint(parts)
 
 
-def _digest(config: JobConfig, files: Sequence[SourceFile]) -> str:
-    """Digest what is read: inputs with their state, how they are read, and how much of them."""
-    content = [[f.url, f.format, f.size, f.revision] for f in files], sorted(config.fields.items()), config.limit
+def reading(config: JobConfig) -> str:
+    """Digest how a job reads its inputs, and how much of them: the same files read otherwise give other documents."""
+    return _digest(config.format, sorted(config.fields.items()), config.limit)
+
+
+def _digest(*content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

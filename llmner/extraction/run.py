@@ -7,7 +7,7 @@ known from the manifest of a finished batch, and from Ray's checkpoint within an
 import logging
 import platform
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,7 @@ from llmner.extraction.known import NOTHING_KNOWN, find_known
 from llmner.extraction.models import Loadable, Selection
 from llmner.extraction.pipeline import OnProgress, run_pipeline
 from llmner.extraction.resolve import Plan, resolve
-from llmner.sources.files import find_files
+from llmner.sources.files import SourceFile, digested, find_files
 from llmner.tagging.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -78,26 +78,49 @@ def extract(
         LlmnerError: The job cannot be run as asked, or failed; nothing that was done is lost.
     """
     started = _now()
+    plan = planned(config, digested(find_files(config.inputs, config.format)), generator, selection)
+    if manifest := _committed(plan):
+        return finished(plan.batch, manifest)
+    with BatchLock(plan.batch.locks) as lock:
+        manifest = _committed(plan)  # by another run, since
+        if manifest is None:
+            place = plan.files[0].name if update else None
+            extracted = _extract(plan, lock, started, generator, selection, on_progress, place, retries)
+    storage.remove(plan.batch.locks)  # a committed batch needs none
+    return extracted if manifest is None else finished(plan.batch, manifest)
+
+
+def planned(
+    config: JobConfig, files: Sequence[SourceFile], generator: Loadable[Engine], selection: Selection | None
+) -> Plan:
+    """Plan a run over files, on a data set that has its models and settings.
+
+    Raises:
+        DatasetError: The data set was made with others, or is none.
+    """
     plan = resolve(
         config,
-        files=find_files(config.inputs, config.format),
+        files=files,
         tag_sets=config.load_tag_sets(),
         generator=generator.fingerprint,
         selection=selection.parts() if selection else {},
     )
     ensure(plan.layout, plan.fingerprint, plan.described_tag_sets)
-    manifest = _committed(plan)
-    if manifest is None or not is_settled(plan.batch, manifest):
-        with BatchLock(plan.batch.locks) as lock:
-            if manifest := _committed(plan):
-                settle(plan.batch, manifest, in_threads)
-            else:
-                place = plan.files[0].name if update else None
-                extracted = _extract(plan, lock, started, generator, selection, on_progress, place, retries)
-        storage.remove(plan.batch.locks)  # a committed batch needs none
-        if manifest is None:
-            return extracted
-    return Extracted(manifest, plan.batch, already_done=True, progress=Progress())
+    return plan
+
+
+def finished(batch: BatchLayout, manifest: Manifest) -> Extracted:
+    """Return a committed batch, whose files are there; what its run left undone is done.
+
+    Raises:
+        DatasetError: Files of it are missing.
+    """
+    check_files(batch, manifest)
+    if not is_settled(batch, manifest):
+        with BatchLock(batch.locks):
+            settle(batch, manifest, in_threads)
+        storage.remove(batch.locks)
+    return Extracted(manifest, batch, already_done=True, progress=Progress())
 
 
 def _extract(
@@ -184,10 +207,10 @@ def _lost(plan: Plan) -> DatasetError:
 
 
 def _committed(plan: Plan) -> Manifest | None:
-    """Return the manifest of the batch if it is committed, and whole.
+    """Return the manifest of the batch if it is committed.
 
     Raises:
-        DatasetError: It was made of other inputs, or files of it are missing.
+        DatasetError: It was made of other inputs.
     """
     manifest = find_manifest(plan.layout, plan.batch.name)
     if manifest is None:
@@ -197,7 +220,6 @@ def _committed(plan: Plan) -> Manifest | None:
             f"batch {plan.batch.name} is done, and its inputs were others or have changed since",
             hint="give a new --batch",
         )
-    check_files(plan.batch, manifest)
     return manifest
 
 
@@ -215,6 +237,7 @@ def _draft(plan: Plan, counted: Counted, started: datetime, run_id: str) -> Draf
         schema_version=SCHEMA_VERSION,
         batch=plan.batch.name,
         inputs_digest=plan.inputs_digest,
+        reading=plan.reading,
         fingerprint=plan.fingerprint.hash,
         inputs=counted.inputs,
         files=counted.files,

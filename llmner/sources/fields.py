@@ -110,7 +110,7 @@ class RecordReader:
 
     def rejected(self, number: int, error: InputError, *, identifier: str | None = None, version: int = 1) -> Document:
         """Make the document that stands for a record that cannot be read."""
-        identifier = identifier or f"{self.source_file.rpartition('/')[2]}:{number}"
+        identifier = identifier or f"{self.source_file}:{number}"
         return Document(self.source, identifier, self.source_file, "", version=version, error=error)
 
 

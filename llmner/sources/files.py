@@ -4,11 +4,13 @@ Invariant: the same inputs over unchanged storage give the same list in the same
 reported, and what an extraction has written is never an input.
 """
 
+import hashlib
 import logging
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fsspec
@@ -24,6 +26,7 @@ from llmner.storage import file_system
 logger = logging.getLogger(__name__)
 
 DATASET_FILE = "dataset.json"  # stands in the folder of a data set
+_AT_ONCE = 4  # files that are digested at the same time
 _SHOWN = 5  # names of files that were passed over, in a message
 
 
@@ -35,7 +38,8 @@ class SourceFile:
         url: Absolute path or URL.
         format: Name of its format; ``auto`` where its content will tell.
         size: Bytes, as stored.
-        revision: What changes when the content does: the store's etag, else the time of the last change.
+        revision: What changes when the content does: the store's etag, else the time of the last change; of a local
+            file its digest once ``digested`` has read it.
     """
 
     url: str
@@ -67,6 +71,25 @@ def find_files(inputs: Sequence[str], format: str = AUTO) -> list[SourceFile]:
     """
     found = {file.url: file for url in inputs for file in _expand(url, format)}
     return [found[url] for url in sorted(found)]
+
+
+def digested(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """Read local files and return all with a revision that tells the same content, however often it is copied.
+
+    Raises:
+        InputNotFoundError, AccessError: A file that was listed cannot be read.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(_digested, files))
+
+
+def _digested(file: SourceFile) -> SourceFile:
+    fs, path = file_system(file.url)
+    if not isinstance(fs, LocalFileSystem):
+        return file
+    with reading(file.url), fs.open(path, "rb") as stream:
+        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
+    return replace(file, revision=f"blake2b-{digest.hexdigest()}")
 
 
 def _expand(url: str, format: str) -> list[SourceFile]:

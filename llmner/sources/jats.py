@@ -6,7 +6,6 @@ the order of the article, under the headings that it has there; white space is c
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
 from lxml import etree
 
@@ -62,10 +61,9 @@ def _document(record: Record, source_file: str, max_text: int) -> Document:
         raise MalformedRecordError(f"{place}: an article without front matter")
     lang = article.get(_LANG)
     ids = _ids(meta)
-    name = PurePosixPath(source_file).name
     return compose(
         SOURCE,
-        ids.get("pmcid") or ids.get("pmid") or ids.get("doi") or f"{name}:{record.number}",
+        ids.get("pmcid") or ids.get("pmid") or ids.get("doi") or f"{source_file}:{record.number}",
         source_file,
         [*_front(meta, lang), *_parts(article, lang)],
         separator="\n",

@@ -359,10 +359,9 @@ def _by_pmid(record: _Record, source_file: str) -> Document:
     """A document without a text, under the record's PMID where that can be found."""
     pmid = _pmid(record)
     version = pmid and _VERSION.search(pmid[1])
-    name = source_file.rpartition("/")[2]
     return Document(
         SOURCE,
-        pmid[2].decode() if pmid else f"{name}@{record.offset}",
+        pmid[2].decode() if pmid else f"{source_file}@{record.offset}",
         source_file,
         "",
         version=int(version[1]) if version else 1,

@@ -135,7 +135,7 @@ def test_a_bad_line_is_rejected_alone(bad: bytes, message: str) -> None:
 
 def test_a_rejected_line_has_its_own_identifier_where_it_can_be_read() -> None:
     documents = read(b'{"id": "x", "text": 1}\n{"text": 1}\n[]\n')
-    assert [d.source_id for d in documents] == ["x", "notes.jsonl:2", "notes.jsonl:3"]
+    assert [d.source_id for d in documents] == ["x", f"{FILE}:2", f"{FILE}:3"]
 
 
 @pytest.mark.parametrize("size", [10, 100, 1 << 16])

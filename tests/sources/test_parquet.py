@@ -79,9 +79,9 @@ def test_a_bad_row_is_rejected_alone() -> None:
     documents = read(table)
     assert [(d.source_id, d.text) for d in documents if not d.error] == [("1", "one"), ("3", "three")]
     assert [(d.source_id, type(d.error)) for d in documents if d.error] == [
-        ("part-0.parquet:2", MalformedRecordError),
+        (f"{FILE}:2", MalformedRecordError),
         ("4", MalformedRecordError),
-        ("part-0.parquet:5", MalformedRecordError),
+        (f"{FILE}:5", MalformedRecordError),
     ]
     messages = [str(d.error) for d in documents if d.error]
     assert "row 2: not UTF-8" in messages[0]

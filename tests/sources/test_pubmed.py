@@ -299,7 +299,7 @@ def test_a_file_of_many_kinds() -> None:
         ("3", None),
         ("4", MalformedRecordError),
         ("5", None),
-        (f"pubmed26n0001.xml.gz@{MIXED.index(STRAY) + 1}", MalformedRecordError),
+        (f"{FILE}@{MIXED.index(STRAY) + 1}", MalformedRecordError),
         ("6", DocumentTooLargeError),
         ("7", None),
         ("8", None),
@@ -388,7 +388,7 @@ def test_a_character_that_xml_forbids() -> None:
 @pytest.mark.parametrize("pmid", ["", " ", "<b/>"])
 def test_a_record_without_pmid(pmid: str) -> None:
     document = neighbours(article(pmid))
-    assert document.source_id == f"pubmed26n0001.xml.gz@{len(HEAD + article(1))}"
+    assert document.source_id == f"{FILE}@{len(HEAD + article(1))}"
     assert "a record without PMID" in str(document.error)
 
 
