@@ -368,5 +368,5 @@ def train_ablations(
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
+    """Return the options that were given."""
     return {key: value for key, value in options.items() if value is not None}

@@ -85,7 +85,7 @@ def convert(inputs: Iterable[str], format: str, output: TextIO, *, types: Mappin
 
 
 def _documents(inputs: Iterable[str], format: str) -> Iterator[Document]:
-    """The documents of all inputs; an input that cannot be read is one with an error."""
+    """Yield the documents of all inputs; an input that cannot be read is one with an error."""
     for url in inputs:
         try:
             files = find_files([url], format)
@@ -97,7 +97,7 @@ def _documents(inputs: Iterable[str], format: str) -> Iterator[Document]:
 
 
 def _repeated(id: str, file: str, before: str | None) -> InputError | None:
-    """The error of a document whose name was read before."""
+    """Return the error of a document whose name was read before."""
     if before is None:
         return None
     message = f"{file}: document {id}: a document of this name was read from {before}"
@@ -152,7 +152,7 @@ def sentences_of(document: Document) -> list[AnnotatedSentence]:
 
 
 def _merged(spans: Sequence[Span], mentions: Sequence[Mention]) -> list[Span]:
-    """The spans, as one where a mention begins in one and ends in a later one."""
+    """Return the spans, as one where a mention begins in one and ends in a later one."""
     starts = [start for start, _ in spans]
     joined = bytearray(len(spans))  # whether a span belongs to the one before it
     for m in mentions:

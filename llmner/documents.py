@@ -141,7 +141,7 @@ def document_key(source: str, source_id: str, version: int) -> int:
 
 
 def document_row(document: Document) -> Row:
-    """A document as read, as a row of ``SOURCE_SCHEMA``."""
+    """Return a document as read, as a row of ``SOURCE_SCHEMA``."""
     error = document.error
     return {
         "doc_key": document.key,

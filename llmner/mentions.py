@@ -36,7 +36,7 @@ class Mention:
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without the white space at its edges; empty where nothing is left."""
+    """Return a span without the white space at its edges; empty where nothing is left."""
     while start < end and text[start].isspace():
         start += 1
     while start < end and text[end - 1].isspace():

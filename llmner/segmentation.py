@@ -41,7 +41,7 @@ _ALONE = rf"(?<![^\W_{_HAN}])"  # no letter or digit before; Chinese leaves no b
 
 
 def _words(*words: str) -> str:
-    """A pattern for any of the words, which are patterns themselves, as a whole word."""
+    """Return a pattern for any of the words, which are patterns themselves, as a whole word."""
     return rf"{_ALONE}(?:{'|'.join(' '.join(words).split())})"
 
 
@@ -164,7 +164,7 @@ def _sentences(text: str, lang: str) -> Iterator[tuple[int, int]]:
 
 
 def _latin_starts(text: str, lang: str) -> set[int]:
-    """Where sentences start after an end in Latin script."""
+    """Return where sentences start after an end in Latin script."""
     shown = _UNSHOWN.sub("~", _WIDE_BLANK.sub(" ", text))
     places = {_behind_closers(text, b["start_index"]) for b in get_sentence_boundaries(lang, shown)}
     places |= {m.end() for m in _LATIN_PLACE.finditer(text) if _fits(_MISSED_ENDS, text, m.end())}
@@ -174,13 +174,13 @@ def _latin_starts(text: str, lang: str) -> set[int]:
 
 
 def _chinese_starts(text: str) -> set[int]:
-    """Where sentences start after an end in Chinese script, mostly without white space between."""
+    """Return where sentences start after an end in Chinese script, mostly without white space between."""
     places = (m.end() for m in _CHINESE_PLACE.finditer(text))
     return {place for place in places if not _fits(_FALSE_CHINESE_ENDS, text, place)}
 
 
 def _behind_closers(text: str, place: int) -> int:
-    """The place behind the closing quotes and brackets that belong to what ends at a place."""
+    """Return the place behind the closing quotes and brackets that belong to what ends at a place."""
     closers = _CLOSERS.match(text, place)
     return closers.end() if closers and not text[place - 1 : place].isspace() else place
 
@@ -204,20 +204,20 @@ def _bracketed(text: str) -> bytearray:
 
 
 def _is_end(text: str, place: int) -> bool:
-    """Whether a sentence really ends where one may end."""
+    """Return whether a sentence really ends where one may end."""
     if not text[place - 1 : place].isspace():
         return _fits(_GLUED_ENDS, text, place)
     return bool(_TERMINATED.search(_before(text, place))) and not _fits(_FALSE_ENDS, text, place)
 
 
 def _fits(rules: list[_Rule], text: str, place: int) -> bool:
-    """Whether any of the rules is about this place."""
+    """Return whether any of the rules is about this place."""
     before, after = _before(text, place), text[place : place + _WINDOW]
     return any(right.match(after) and left.search(before) for left, right in rules)
 
 
 def _before(text: str, place: int) -> str:
-    """The end of what stands before a place, without the white space between, on one line."""
+    """Return the end of what stands before a place, without the white space between, on one line."""
     return text[max(0, place - 2 * _WINDOW) : place].rstrip()[-_WINDOW:]
 
 
@@ -231,7 +231,7 @@ def _pieces(text: str, start: int, end: int, max_length: int) -> Iterator[tuple[
 
 
 def _cut(window: str, length: int, max_length: int) -> int:
-    """Where to cut the first piece off a sentence.
+    """Return where to cut the first piece off a sentence.
 
     Args:
         window: Its first ``max_length + 1`` code points; it begins with no white space.
@@ -254,5 +254,5 @@ def _cut(window: str, length: int, max_length: int) -> int:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether a character combines with the one before it."""
+    """Return whether a character combines with the one before it."""
     return unicodedata.category(character).startswith("M")

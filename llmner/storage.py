@@ -31,13 +31,13 @@ _CREDENTIALS = (
 
 
 def absolute_uri(uri: str) -> str:
-    """The URI itself, or the absolute path of a local one, so that it means the same in every process."""
+    """Return the URI itself, or the absolute path of a local one, so that it means the same in every process."""
     protocol, path = split_protocol(uri)
     return os.path.abspath(os.path.expanduser(path)) if protocol in (None, "file", "local") else uri.rstrip("/")
 
 
 def file_system(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URI and the URI's path in it.
+    """Return the file system of a URI and the URI's path in it.
 
     Listings are not cached: other processes write to the same place.
 
@@ -63,7 +63,7 @@ def _redacted(uri: str) -> str:
 
 
 def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """The same for pyarrow and Ray Data."""
+    """Return the same for pyarrow and Ray Data."""
     fs, path = file_system(uri)
     if isinstance(fs, LocalFileSystem):
         return pyarrow.fs.LocalFileSystem(), path
@@ -88,7 +88,7 @@ class _LiteralPaths(pyarrow.fs.FSSpecHandler):
 
 
 def join(uri: str, *parts: str) -> str:
-    """A URI below another one."""
+    """Return a URI below another one."""
     return posixpath.join(uri, *parts)
 
 

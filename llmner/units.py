@@ -36,7 +36,7 @@ _SHOWN = {"[": "\u27e6", "]": "\u27e7", **_WIDE}
 
 
 def shown(text: str) -> str:
-    """The text as the model sees it: one character for one, so that offsets hold.
+    """Return the text as the model sees it: one character for one, so that offsets hold.
 
     Literal brackets become U+27E6 and U+27E7, because brackets are tags; line ends and control characters
     become a space, because a line is a type; full-width letters and digits become those of ASCII.
@@ -74,7 +74,7 @@ class TokenisedText:
     blank: tuple[bool, ...]
 
     def covering(self, start: int, end: int) -> tuple[int, int]:
-        """The units ``[first, last)`` that cover a span of code points whose edges are not white space."""
+        """Return the units ``[first, last)`` that cover a span of code points whose edges are not white space."""
         return bisect_right(self.offsets, start) - 1, bisect_left(self.offsets, end)
 
 

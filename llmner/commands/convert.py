@@ -46,7 +46,7 @@ def parsed_types(types: str) -> dict[str, str]:
 
 
 def _renamed(name: str) -> tuple[str, str]:
-    """A type's name in the corpus and ours, from ``A=B`` or ``A``."""
+    """Return a type's name in the corpus and ours, from ``A=B`` or ``A``."""
     theirs, _, ours = (part.strip() for part in name.partition("="))
     if not theirs:
         raise ConfigError(f"types: {name!r} names no type", hint="for example Chemical,DiseaseClass=Disease")

@@ -25,7 +25,7 @@ class Rates:
         self._seen: deque[tuple[float, int]] = deque()
 
     def describe(self, p: Progress) -> str:
-        """A line on a run's progress."""
+        """Return a line on a run's progress."""
         self._seen.append((p.seconds, p.documents))
         while p.seconds - self._seen[0][0] > _RECENT:
             self._seen.popleft()

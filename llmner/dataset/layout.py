@@ -39,7 +39,7 @@ class Layout:
         return join(self.uri, "commits")
 
     def manifest(self, commit: int) -> str:
-        """The manifest of a commit. Manifests sort by name as they do by number."""
+        """Return the manifest of a commit. Manifests sort by name as they do by number."""
         return join(self.commits, f"{commit:08d}.json")
 
     @property
@@ -53,7 +53,7 @@ class Layout:
         return join(self.uri, "published")
 
     def publication(self, commit: int) -> str:
-        """The file that lists what is published of a commit. They sort by name as they do by number."""
+        """Return the file that lists what is published of a commit. They sort by name as they do by number."""
         return join(self.published, f"{commit:08d}.json")
 
     @property
@@ -62,15 +62,15 @@ class Layout:
         return join(self.uri, ".locks", ".nightly")
 
     def batch(self, name: str) -> "BatchLayout":
-        """Where the parts of a batch lie; it need not exist yet."""
+        """Return where the parts of a batch lie; it need not exist yet."""
         return BatchLayout(self.uri, name)
 
     def republished(self, threshold: float) -> str:
-        """The folder of all mentions at another threshold."""
+        """Return the folder of all mentions at another threshold."""
         return join(self.uri, f"mentions-{threshold:g}")
 
     def mentions_at(self, threshold: float, batch: str) -> str:
-        """The folder of a batch's mentions at another threshold than the data set's own."""
+        """Return the folder of a batch's mentions at another threshold than the data set's own."""
         return join(self.republished(threshold), f"batch={batch}")
 
 
@@ -107,7 +107,7 @@ class BatchLayout:
         return join(self.dataset, ".checkpoints", self.name)
 
     def checkpoint(self, name: str) -> str:
-        """The checkpoint of a run with certain settings and inputs."""
+        """Return the checkpoint of a run with certain settings and inputs."""
         return join(self.checkpoints, name)
 
     @property

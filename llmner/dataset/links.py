@@ -44,11 +44,11 @@ class Links:
         self._current = _current(dataset)
 
     def folder(self, batch: str) -> str:
-        """The folder for a batch's files."""
+        """Return the folder for a batch's files."""
         return storage.join(self.uri, f"batch={batch}")
 
     def file(self, batch: str, name: str) -> str:
-        """The file of links of a file of mentions."""
+        """Return the file of links of a file of mentions."""
         return storage.join(self.folder(batch), name)
 
     def describe(self, lexicons: list[dict[str, Any]]) -> None:
@@ -63,7 +63,7 @@ class Links:
 
 
 def current_links(dataset: str) -> Links | None:
-    """The links that readers take by default; None where there are none yet.
+    """Return the links that readers take by default; None where there are none yet.
 
     Raises:
         DatasetError: The file that names them cannot be read.

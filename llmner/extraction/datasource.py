@@ -66,7 +66,7 @@ class DocumentDatasource(Datasource):
 
 
 def read_blocks(file: SourceFile, fields: FieldMap, block_documents: int) -> Iterator[pa.Table]:
-    """The documents of a file as tables, each of so many documents or about a megabyte, whichever is less.
+    """Yield the documents of a file as tables, each of so many documents or about a megabyte, whichever is less.
 
     Raises:
         StorageError: Storage that failed in passing.

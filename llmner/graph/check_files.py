@@ -42,7 +42,7 @@ def rows_of(out: str, format: str, *, difference: bool) -> Iterator[Row]:
 
 
 def _tables(out: str, difference: bool) -> Iterator[Row]:
-    """The relations as Neo4j and BioCypher have them: CSV with typed headers, or Parquet."""
+    """Yield the relations as Neo4j and BioCypher have them: CSV with typed headers, or Parquet."""
     names = set(storage.list_names(out))
     for relation in RELATIONS:
         if f"{relation.name}.parquet" in names:
@@ -68,7 +68,7 @@ def _csv(out: str, file: str, relation: Relation, names: list[str]) -> Iterator[
 
 
 def _cells(out: str, file: str, delimiter: str, quote: str | None) -> Iterator[tuple[int, list[str]]]:
-    """The fields of each line; a line break inside quotes shows as a line with another number of fields."""
+    """Yield the fields of each line; a line break inside quotes shows as a line with another number of fields."""
     quoting = {"quotechar": quote} if quote is not None else {"quoting": csv.QUOTE_NONE}
     for number, line in _lines(out, file):
         yield number, next(csv.reader([line], delimiter=delimiter, **quoting), [])
@@ -111,7 +111,7 @@ def _row(file: str, line: int, relation: Relation, values: Mapping[str, str]) ->
 
 
 def _wrong(name: str, type: ColumnType, text: str) -> Iterator[str]:
-    """What is wrong with a value; an empty one is null."""
+    """Yield what is wrong with a value; an empty one is null."""
     if text == "":
         return
     if type == "VARCHAR":

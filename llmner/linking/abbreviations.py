@@ -51,13 +51,13 @@ def abbreviations(text: str, spans: Iterable[tuple[int, int]] = ()) -> dict[str,
 
 
 def _before(text: str, end: int) -> str:
-    """The part of the sentence before a bracket, at most 200 characters."""
+    """Return the part of the sentence before a bracket, at most 200 characters."""
     window = text[max(0, end - 200) : end].rstrip()
     return _SENTENCE_END.split(window)[-1]
 
 
 def _long_form(short: str, before: str) -> str | None:
-    """The shortest end of a text that has the short form's letters in their order, the first at the start of a word."""
+    """Return the shortest end of a text with the short form's letters in order, the first at the start of a word."""
     words = before.split()
     most = min(len(short) + 5, len(short) * 2)
     window = " ".join(words[-most:])

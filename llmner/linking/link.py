@@ -106,7 +106,7 @@ def _link_files(
 
 
 def _mentions(file: ViewFile, number: int) -> pa.Table:
-    """The mentions of a file, with the number of the file and the long form that the document gives each."""
+    """Return the mentions of a file, with the number of the file and the long form that the document gives each."""
     mentions = _read(file.mentions, ["mention_id", "doc_key", "start", "end", "text", "type"])
     documents = _read(file.documents, ["doc_key", "text"])
     keys, texts = mentions["doc_key"].to_pylist(), mentions["text"].to_pylist()

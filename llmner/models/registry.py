@@ -158,7 +158,7 @@ def generator_spec(
 
 
 def _from(folder: Path, reference: str | None) -> str | None:
-    """A path as seen from a folder, where there is something; any other reference as it is."""
+    """Return a path as seen from a folder, where there is something; any other reference as it is."""
     if reference and (folder / reference).exists():
         return str((folder / reference).resolve())
     return reference

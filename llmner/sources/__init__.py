@@ -82,7 +82,7 @@ def _read(url: str, chunks: Iterator[bytes], format: str, fields: FieldMap, max_
 
 
 def _broken(url: str, error: LlmnerError) -> Document:
-    """The document that stands for a file, or for the rest of one.
+    """Return the document that stands for a file, or for the rest of one.
 
     Raises:
         StorageError: Storage that failed in passing is no fault of the file.

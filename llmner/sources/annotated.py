@@ -75,7 +75,7 @@ class Draft:
 
 
 def _repeats(given: str, there: str) -> bool:
-    """Whether a corpus gives a text as the one that stands there, but for what tools change when they repeat it."""
+    """Return whether a corpus repeats the text that stands there, but for what tools change when they repeat it."""
     if given == there:
         return True
     theirs, ours = (" ".join(unicodedata.normalize("NFKC", text).translate(_DASHES).split()) for text in (given, there))

@@ -58,7 +58,7 @@ def read_bio(text: str, file: str) -> Iterator[Document]:
 
 
 def _documents(text: str) -> Iterator[tuple[str, list[_Sentence]]]:
-    """The identifier, if there is one, and the sentences of each document."""
+    """Yield the identifier, if there is one, and the sentences of each document."""
     id = ""
     sentences: list[_Sentence] = []
     fresh = True
@@ -89,7 +89,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _is_iob1(sentence: _Sentence) -> bool:
-    """Whether each tag that begins a mention stands right behind a mention of its type."""
+    """Return whether each tag that begins a mention stands right behind a mention of its type."""
     tags = ["O", *(columns[-1].upper() for columns in sentence.lines)]
     return all(a[1:] == b[1:] and b[:1] == "B" for a, b in pairwise(tags) if b[:1] in _BEGINS)
 

@@ -72,7 +72,7 @@ def _parse_xml(record: Record, url: str) -> dict[str, Any]:
 
 
 def _as_json(element: etree._Element) -> dict[str, Any]:
-    """A document, passage, sentence or annotation as BioC's JSON has it."""
+    """Return a document, passage, sentence or annotation as BioC's JSON has it."""
     result: dict[str, Any] = {
         "infons": {infon.get("key"): infon.text or "" for infon in element.iterchildren("infon")},
         "text": element.findtext("text"),
@@ -112,7 +112,7 @@ def _document(raw: dict[str, Any], file: str, place: str, max_text: int) -> Docu
 
 
 def _kind(infons: dict[str, Any]) -> tuple[str, str]:
-    """The kind and the section of a passage."""
+    """Return the kind and the section of a passage."""
     type, section = (str(infons.get(key) or "") for key in ("type", "section_type"))
     kind = _KINDS.get(type.lower()) or _KINDS.get(section.lower()) or kind_of(section or type, "text")
     return kind, str(infons.get("section") or section.lower())
@@ -144,7 +144,7 @@ def _identifier(annotation: Any) -> str:
 
 
 def _span(location: dict[str, Any], places: list[_Place]) -> Span:
-    """Where a location is in our text."""
+    """Return where a location is in our text."""
     offset, length = int(location["offset"]), int(location["length"])
     for begin, size, ours in places:
         if begin <= offset and offset + length <= begin + size:

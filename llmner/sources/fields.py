@@ -123,7 +123,7 @@ def column_of(name: str, names: list[str]) -> str | None:
 
 
 def _value(record: Mapping[str, Any], name: str) -> Any:
-    """A value of a record by its meaning: bytes as text, whole decimals and floats as whole numbers, NaN as None."""
+    """Return a value by its meaning: bytes as text, whole decimals and floats as whole numbers, NaN as None."""
     key = name if name in record else column_of(name, list(map(str, record)))
     value = None if key is None else record.get(key)
     if isinstance(value, bytes):
@@ -156,7 +156,7 @@ def _identifier(value: Any, name: str, place: str) -> str:
 
 
 def _title(value: Any) -> str:
-    """A title; empty where there is none that can be read, for it is no reason to lose a text."""
+    """Return a title; empty where there is none that can be read, for it is no reason to lose a text."""
     try:
         return "" if value is None else _text(value, "title", "")
     except MalformedRecordError:
@@ -176,7 +176,7 @@ def _text(value: Any, name: str, place: str) -> str:
 
 
 def _year(value: Any) -> int | None:
-    """The year of a date, or a whole number."""
+    """Return the year of a date, or a whole number."""
     if isinstance(value, date):
         return value.year
     if isinstance(value, str) and len(value) >= 8 and value[:4].isdecimal() and not value[4].isalnum():
@@ -185,7 +185,7 @@ def _year(value: Any) -> int | None:
 
 
 def _integer(value: Any) -> int | None:
-    """A whole number, also one in digits; None for anything else, for it is no reason to lose a document."""
+    """Return a whole number, also one in digits; None for anything else, for it is no reason to lose a document."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) < 10:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and -_INT32 <= value < _INT32 else None

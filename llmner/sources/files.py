@@ -145,21 +145,21 @@ def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, A
 
 
 def _is_called_so(name: str, format: str) -> bool:
-    """Whether a file is called as files of the format, or archives, are."""
+    """Return whether a file is called as files of the format, or archives, are."""
     if name.lower().endswith(ARCHIVES):
         return True
     return bool(called(name)) if format == AUTO else format_named(format).named(name)
 
 
 def _folders(path: str) -> Iterator[str]:
-    """The folders above a path."""
+    """Yield the folders above a path."""
     while (folder := posixpath.dirname(path)) != path:
         yield folder
         path = folder
 
 
 def _followed(fs: fsspec.AbstractFileSystem, entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of a listing; one of a local link to a file as that of the file."""
+    """Return an entry of a listing; one of a local link to a file as that of the file."""
     if isinstance(fs, LocalFileSystem) and entry.get("islink") and os.path.isfile(entry["name"]):
         target = os.stat(entry["name"])
         return entry | {"type": "file", "size": target.st_size, "mtime": target.st_mtime}

@@ -37,7 +37,7 @@ class Content:
     max_text: int = MAX_TEXT
 
     def text(self) -> str:
-        """The whole content as text, its line ends as they are.
+        """Return the whole content as text, its line ends as they are.
 
         Raises:
             InputError: It is neither UTF-8 nor GB18030, or too large to be held.
@@ -87,7 +87,7 @@ class Format:
     compressed: bool = True
 
     def named(self, name: str) -> bool:
-        """Whether a file is called as files of this format are."""
+        """Return whether a file is called as files of this format are."""
         name = name.lower()
         if self.compressed:
             name = next((name.removesuffix(c) for c in _COMPRESSIONS if name.endswith(c)), name)

@@ -87,13 +87,13 @@ def _front(meta: etree._Element, lang: str | None) -> Iterator[Piece]:
 
 
 def _parts(article: etree._Element, lang: str | None) -> Iterator[Piece]:
-    """The parts of body and floats."""
+    """Yield the parts of body and floats."""
     for element in article.iterchildren("body", "floats-group"):
         yield from _walk(element, "text", "", lang)
 
 
 def _walk(element: etree._Element, kind: str, section: str, lang: str | None) -> Iterator[Piece]:
-    """The parts in an element, in order.
+    """Yield the parts in an element, in order.
 
     Args:
         element: A section, or anything else that holds text.
@@ -106,7 +106,7 @@ def _walk(element: etree._Element, kind: str, section: str, lang: str | None) ->
 
 
 def _piece(element: etree._Element, kind: str, section: str, lang: str | None) -> Iterator[Piece]:
-    """The parts that an element is."""
+    """Yield the parts that an element is."""
     tag = element.tag
     if tag == "sec":
         heading = text_of(element.find("title"))
@@ -127,7 +127,7 @@ def _piece(element: etree._Element, kind: str, section: str, lang: str | None) -
 
 
 def _outermost(element: etree._Element) -> Iterator[etree._Element]:
-    """The elements inside a text that are parts of their own."""
+    """Yield the elements inside a text that are parts of their own."""
     for child in element.iterchildren(etree.Element):
         if child.tag in _APART:
             yield child
@@ -144,7 +144,7 @@ def _ids(meta: etree._Element) -> dict[str, str]:
 
 
 def _year(meta: etree._Element) -> int | None:
-    """The first year of publication that is given."""
+    """Return the first year of publication that is given."""
     years = (text_of(e) for e in meta.iterfind("pub-date/year"))
     return next((int(year) for year in years if year.isdecimal() and len(year) == 4), None)
 

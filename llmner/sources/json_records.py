@@ -57,7 +57,7 @@ def json_records(
 
 
 def _is_lines(head: bytes, lists: tuple[str, ...]) -> bool:
-    """Whether a file is one record a line, and not one value over several lines or a collection."""
+    """Return whether a file is one record a line, and not one value over several lines or a collection."""
     first, *others = [line for line in head.removeprefix(codecs.BOM_UTF8).split(b"\n")[:_LINES] if line.strip()] or [
         b""
     ]
@@ -70,7 +70,7 @@ def _is_lines(head: bytes, lists: tuple[str, ...]) -> bool:
 
 
 def _value(line: bytes) -> Any:
-    """The JSON value of a line; None for a line that is none."""
+    """Return the JSON value of a line; None for a line that is none."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ def _value(line: bytes) -> Any:
 
 
 def _elements(chunks: Iterable[bytes], url: str, lists: set[bytes], max_record: int) -> Iterator[Record]:
-    """The outermost values; for one that is a list, or an object with a list under a key, the elements of that list."""
+    """Yield the outermost values; of a list, or an object with a list under a key, the elements of that list."""
     buffer = bytearray()
     base = scan = number = 0
     begin = 0  # of the record in the buffer, or of what follows the last one
@@ -88,7 +88,7 @@ def _elements(chunks: Iterable[bytes], url: str, lists: set[bytes], max_record: 
     levels = [0]  # how many brackets are open where records begin, for each list that is open
 
     def between(end: int) -> Iterator[Record]:
-        """What stands between two records beside commas: a value that is neither object nor list, or no JSON."""
+        """Yield what stands between two records beside commas: a value that is neither object nor list, or no JSON."""
         nonlocal number
         if not skipping and (rest := buffer[begin:end].strip(_BETWEEN)):
             number += 1
@@ -146,12 +146,12 @@ def _elements(chunks: Iterable[bytes], url: str, lists: set[bytes], max_record: 
 
 
 def _end_of(pattern: re.Pattern[bytes], buffer: bytearray, place: int) -> int:
-    """Where what matches at a place ends."""
+    """Return where what matches at a place ends."""
     found = pattern.match(buffer, place)
     return found.end() if found else place
 
 
 def _key(buffer: bytearray, place: int) -> bytes:
-    """The key of the value that begins at a place."""
+    """Return the key of the value that begins at a place."""
     key = _KEY.search(bytes(buffer[max(0, place - _LONGEST_KEY) : place]))
     return key[1] if key else b""

@@ -58,7 +58,7 @@ def read_jsonl(
 
 
 def _is_foreign(head: bytes) -> bool:
-    """Whether a file is in another encoding, and not only a line of it broken: of its lines most are not UTF-8."""
+    """Return whether a file is in another encoding, and not only a line of it broken: most lines are not UTF-8."""
     lines = head.split(b"\n")
     lines = [line for line in (lines[:-1] or lines) if line.strip()]
     foreign = sum(encoding_of(line) != UTF8 for line in lines)

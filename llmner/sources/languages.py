@@ -82,6 +82,6 @@ def _script(character: str) -> str:
 
 
 def _normalised(tag: str | None) -> str:
-    """A tag as ISO 639-1; empty where there is none."""
+    """Return a tag as ISO 639-1; empty where there is none."""
     primary = re.split(r"[-_;,\s]", (tag or "").strip().lower(), maxsplit=1)[0]
     return _TAGS.get(primary, primary[:2])

@@ -123,7 +123,7 @@ def _warn_of_hidden_checksums(folder: str) -> None:
 
 
 def _expected_md5(text: str, name: str) -> str | None:
-    """The checksum of a file by its name; a single checksum counts whatever name stands beside it."""
+    """Return the checksum of a file by its name; a single checksum counts whatever name stands beside it."""
     sums = [(m["name1"] or m["name2"], (m["hex1"] or m["hex2"]).lower()) for m in _MD5_LINE.finditer(text)]
     if len(sums) == 1:
         return sums[0][1]

@@ -96,7 +96,7 @@ def read_pubmed(
 
 
 def _encoding(head: bytes, source_file: str) -> str | None:
-    """The encoding that the XML declaration names; None for UTF-8."""
+    """Return the encoding that the XML declaration names; None for UTF-8."""
     declared = _ENCODING.match(head)
     encoding = declared[1].decode("ascii", "replace") if declared else "utf-8"
     try:
@@ -173,7 +173,7 @@ def _cut(chunks: Iterable[bytes], source_file: str, max_record: int) -> Iterator
 
 
 def _deletion(element: bytes, offset: int, source_file: str) -> _Record:
-    """A deletion as a record; ``element`` begins with its PMID."""
+    """Return a deletion as a record; ``element`` begins with its PMID."""
     if pmid := _PMID.match(element):
         return _Record(_DELETION, pmid[0], offset)
     message = f"{source_file}: byte {offset:,}: a deletion without a PMID"
@@ -187,7 +187,7 @@ def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record
 
 
 def _read_record(record: _Record, encoding: str | None, source_file: str, max_text: int) -> Iterator[Document]:
-    """The documents of a record, or one with the error that it has."""
+    """Yield the documents of a record, or one with the error that it has."""
     error = record.error
     if record.name == _DELETION and error is None:
         yield from _withdrawn(record, source_file)
@@ -242,7 +242,7 @@ def _parse(record: _Record, encoding: str | None, source_file: str) -> etree._El
 
 
 def _documents(root: etree._Element, record: _Record, source_file: str, max_text: int) -> list[Document]:
-    """The document of a parsed record, and that of its Chinese abstract."""
+    """Return the document of a parsed record, and that of its Chinese abstract."""
     citation = root if root.tag == "MedlineCitation" else _child(root, "MedlineCitation", "BookDocument")
     pmid = None if citation is None else _child(citation, "PMID")
     if citation is None or pmid is None or not (identifier := (pmid.text or "").strip()):
@@ -292,13 +292,13 @@ def _english(abstracts: Iterable[etree._Element]) -> Iterator[etree._Element]:
 
 
 def _title(element: etree._Element | None) -> str:
-    """A title; empty where the element says that there is none."""
+    """Return a title; empty where the element says that there is none."""
     title = text_of(element)
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
 def _abstract(abstract: etree._Element | None) -> list[Piece]:
-    """The parts of an abstract, each behind its label."""
+    """Return the parts of an abstract, each behind its label."""
     parts = []
     for part in () if abstract is None else abstract.iterchildren("AbstractText"):
         if content := text_of(part):
@@ -332,31 +332,31 @@ def _year(article: etree._Element) -> int | None:
 
 
 def _place(record: _Record, source_file: str) -> str:
-    """Where a record is, for messages."""
+    """Return where a record is, for messages."""
     pmid = _pmid(record)
     return f"{source_file}: {f'PMID {pmid[2].decode()}' if pmid else 'a record'} at byte {record.offset:,}"
 
 
 def _withdrawn(record: _Record, source_file: str) -> Iterator[Document]:
-    """What a deletion withdraws: the document, and that of its Chinese abstract, should there be one."""
+    """Yield what a deletion withdraws: the document, and that of its Chinese abstract, should there be one."""
     identity = _by_pmid(record, source_file)
     for source_id in (identity.source_id, f"{identity.source_id}:chi"):
         yield replace(identity, source_id=source_id, withdrawn=True)
 
 
 def _pmid(record: _Record) -> re.Match[bytes] | None:
-    """The PMID of a record that cannot be parsed: the first one, before the article and those that it cites."""
+    """Return the PMID of a record that cannot be parsed: the first one, before the article and those that it cites."""
     head = record.data[:_HEAD].partition(b"<Article")[0]
     return _PMID.match(head, max(head.find(b"<PMID"), 0))
 
 
 def _rejected(record: _Record, error: InputError, source_file: str) -> Document:
-    """The document that stands for a record that cannot be read."""
+    """Return the document that stands for a record that cannot be read."""
     return replace(_by_pmid(record, source_file), error=error)
 
 
 def _by_pmid(record: _Record, source_file: str) -> Document:
-    """A document without a text, under the record's PMID where that can be found."""
+    """Return a document without a text, under the record's PMID where that can be found."""
     pmid = _pmid(record)
     version = pmid and _VERSION.search(pmid[1])
     return Document(

@@ -40,7 +40,7 @@ def read_pubtator(chunks: Iterable[bytes], source_file: str, *, max_text: int = 
 
 
 def _blocks(lines: Iterable[Record]) -> Iterator[list[Record]]:
-    """The lines of each document: from its title, or where its identifier or a blank line shows that it begins."""
+    """Yield the lines of each document: from its title, or where an identifier or a blank line shows that it begins."""
     block: list[Record] = []
     current: re.Match[bytes] | None = None  # identifier
     blank = False  # whether a blank line came before

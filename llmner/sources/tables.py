@@ -61,7 +61,7 @@ def read_table(content: Content) -> Iterator[Document]:
 
 
 def _identified(record: dict[str, str]) -> dict[str, str]:
-    """A record of CNKI's with an identifier, and with an empty text where there is no abstract."""
+    """Return a record of CNKI's with an identifier, and with an empty text where there is no abstract."""
     digest = hashlib.sha256(repr((record.get("title"), record.get("text"))).encode()).hexdigest()[:16]
     return {"id": record.get("doi") or digest, "text": "", **record}
 
@@ -91,7 +91,7 @@ class _Lines:
             raise MalformedRecordError(message, hint="convert the file to UTF-8") from e
 
     def begin(self) -> None:
-        """The next line begins a row."""
+        """Note that the next line begins a row."""
         self._offset = None
 
     def place(self, number: int) -> str:

@@ -72,7 +72,7 @@ def read_tagged(content: Content, dialect: Dialect) -> Iterator[Document]:
 
 
 def _records(lines: Iterable[Record], dialect: Dialect, encoding: str) -> Iterator[list[Record]]:
-    """The lines of each record."""
+    """Yield the lines of each record."""
     first = ""  # the tag that begins a record
     record: list[Record] = []
     size = 0
@@ -90,7 +90,7 @@ def _records(lines: Iterable[Record], dialect: Dialect, encoding: str) -> Iterat
 
 
 def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str) -> _Fields:
-    """The values of a record by tag."""
+    """Return the values of a record by tag."""
     if sum(len(line.data) for line in lines) > MAX_RECORD or len(lines) > _LONG:
         raise MalformedRecordError(f"{place}: no other record begins for {len(lines):,} lines")
     found: list[tuple[str, list[str]]] = []  # each field with its lines

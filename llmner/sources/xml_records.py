@@ -63,7 +63,7 @@ def parse_xml(data: bytes, place: str) -> etree._Element:
 
 
 def _declared(data: bytes) -> bytes:
-    """The record with HTML's named entities resolved and the usual prefixes declared."""
+    """Return the record with HTML's named entities resolved and the usual prefixes declared."""
     data = _NAMED_ENTITY.sub(_character, data)
     name, tag, rest = re.split(rb"(?=[\s/>])", data, maxsplit=1)[0], *_first_tag(data)
     missing = [
@@ -75,7 +75,7 @@ def _declared(data: bytes) -> bytes:
 
 
 def _first_tag(data: bytes) -> tuple[bytes, bytes]:
-    """The begin tag of a record, without its end, and everything behind."""
+    """Return the begin tag of a record, without its end, and everything behind."""
     end = data.find(b">")
     return (data, b"") if end < 0 else (data[:end], data[end:])
 

@@ -55,7 +55,7 @@ def _packed_attention(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """The attention function in transformers' form: ``(1, heads, tokens, head_width)`` in, tokens first out."""
+    """Return the attention function in transformers' form: ``(1, heads, tokens, head_width)`` in, tokens first out."""
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
     out = sequences.attend(module.layer_idx, q, k, v, scaling, sliding_window)
     return out[None], None
@@ -155,7 +155,7 @@ class RowCache:
         return out
 
     def copy_row(self, row: int, length: int) -> Tensor:
-        """A copy of the keys and values of a row's first tokens."""
+        """Return a copy of the keys and values of a row's first tokens."""
         return self._kept[:, :, row, :, :length].clone()
 
     def paste_row(self, row: int, kept: Tensor) -> None:

@@ -57,12 +57,12 @@ class Codec:
         return self.vocabulary(tag_set).write(source, tags)
 
     def opening(self, allowed: tuple[int, ...]) -> list[bool]:
-        """Which of the tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
+        """Return which tokens that the grammar allows at a place open a tag, or a type's line instead of the end."""
         ends = allowed[0] == self._end
         return [token == self._open or (ends and token != self._end) for token in allowed]
 
     def biases(self, bias: float) -> dict[int, float]:
-        """The same for an engine that adds to the logits of tokens wherever they stand.
+        """Return the same for an engine that adds to the logits of tokens wherever they stand.
 
         Tags have tokens of their own, and where the answer may end it can otherwise only begin another line.
         """

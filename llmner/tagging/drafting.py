@@ -50,7 +50,7 @@ def continuation(row: Tokens, markers: Markers, vocabulary: Callable[[Tokens], V
 
 
 def _find(row: Tokens, tokens: Sequence[int]) -> int:
-    """Where a run of tokens begins in a row for the first time; -1 where it does not occur."""
+    """Return where a run of tokens begins in a row for the first time; -1 where it does not occur."""
     last = len(row) - len(tokens) + 1
     if last < 1:
         return -1
@@ -63,7 +63,7 @@ def _find(row: Tokens, tokens: Sequence[int]) -> int:
 
 @lru_cache(maxsize=4096)
 def best_length(acceptance: float, rows: int, *, free: int, longest: int) -> int:
-    """The draft length with the most tokens written a second.
+    """Return the draft length with the most tokens written a second.
 
     With each drafted token accepted with probability ``a``, a step of ``k`` drafted tokens writes
     ``(1 - a^(k+1)) / (1 - a)`` tokens on average (Leviathan et al. 2023, arXiv 2211.17192, equation 1). It takes the

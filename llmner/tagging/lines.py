@@ -105,7 +105,7 @@ class LinesVocabulary:
         return next((i for i, head in enumerate(self.heads) if begin[: len(head)] == head), -1)
 
     def _begun(self, written: tuple[int, ...], previous: int) -> tuple[int, tuple[int, ...]]:
-        """The next type whose head begins as written, and the rest of that head; nothing where there is none."""
+        """Return the next type whose head begins as written, and the rest of that head; nothing where there is none."""
         for i, head in enumerate(self.heads[previous + 1 :], start=previous + 1):
             if head[: len(written)] == written:
                 return i, head[len(written) :]
@@ -247,7 +247,7 @@ class Lines:
 
 
 def line_head(label: str) -> str:
-    """What stands before the sentence on a type's line."""
+    """Return what stands before the sentence on a type's line."""
     return f"{label}: "
 
 

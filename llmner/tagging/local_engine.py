@@ -175,7 +175,7 @@ class LocalEngine:
             _move_on(row, choices)
 
     def _choose(self, hidden: Tensor, places: list[int], allowed: list[tuple[int, ...]]) -> list[tuple[int, float]]:
-        """The likeliest allowed token at each place, and its probability among the allowed."""
+        """Return the likeliest allowed token at each place, and its probability among the allowed."""
         if not places:
             return []
         device = hidden.device
@@ -192,7 +192,7 @@ class LocalEngine:
         return [(a[i], p) for a, i, p in zip(allowed, best[:, 0].tolist(), probabilities, strict=True)]
 
     def _biases(self, allowed: list[tuple[int, ...]], most: int) -> Tensor:
-        """What is added to the logits of the allowed tokens: ``(places, most)``, or zero."""
+        """Return what is added to the logits of the allowed tokens: ``(places, most)``, or zero."""
         if not self._open_bias:
             return torch.zeros(())
         opening = [[*self._codec.opening(a), *[False] * (most - len(a))] for a in allowed]
@@ -208,7 +208,7 @@ class LocalEngine:
 
 
 def _allowed_along(cursor: Cursor, draft: list[int]) -> Iterator[tuple[int, ...]]:
-    """What is allowed after the waiting tokens, and after each drafted one."""
+    """Yield what is allowed after the waiting tokens, and after each drafted one."""
     cursor = cursor.copy()
     for token in draft:
         yield cursor.allowed()

@@ -172,7 +172,7 @@ def _read_brackets(
 def _align(
     copy: str, spans: list[_Span], source: str, names: Mapping[str, str], notes: Counter[str]
 ) -> Iterable[Mention]:
-    """The spans of a copy as mentions of the source, of types by label."""
+    """Yield the spans of a copy as mentions of the source, of types by label."""
     blocks: list[tuple[int, int, int]] | None = None
     for start, end, label, score in spans:
         start, end = trimmed(copy, start, end)
@@ -198,7 +198,7 @@ _REPAIRED: Match = "repaired"
 
 
 def _matching_blocks(copy: str, source: str) -> list[tuple[int, int, int]]:
-    """Where copy and source run alike, but for case, width and kind of quote: ``(in copy, in source, length)``."""
+    """Return where copy and source are alike but for case, width and quotes: ``(in copy, in source, length)``."""
     if max(len(copy), len(source)) > _LONGEST_ALIGNED:
         return []
     matcher = difflib.SequenceMatcher(None, _folded(copy), _folded(source), autojunk=False)
@@ -206,7 +206,7 @@ def _matching_blocks(copy: str, source: str) -> list[tuple[int, int, int]]:
 
 
 def _folded(text: str) -> str:
-    """The text without case, width and kind of quote, one character for one."""
+    """Return the text without case, width and kind of quote, one character for one."""
     folded = []
     for c in text.translate(_QUOTES):
         f = unicodedata.normalize("NFKC", c).lower()
@@ -215,7 +215,7 @@ def _folded(text: str) -> str:
 
 
 def _unambiguous_shift(blocks: list[tuple[int, int, int]], start: int, end: int, copy: str, source: str) -> int | None:
-    """How far a span of the copy lies from its place in the source; None where that is not certain.
+    """Return how far a span of the copy lies from its place in the source; None where that is not certain.
 
     Certain means: the span lies in one block, and the text of that block occurs once in the source, or as often
     in the copy as in the source, so that nothing repeated was dropped or added.

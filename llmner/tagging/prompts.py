@@ -37,25 +37,25 @@ DEFAULT_FORM = Form()
 
 
 def form_of(prefix: str) -> Form:
-    """The form that a prefix was made in, as far as its tokens depend on it."""
+    """Return the form that a prefix was made in, as far as its tokens depend on it."""
     layouts = (layout for (layout, _), line in _INSTRUCTIONS.items() if prefix.startswith(line))
     return Form(layout=next(layouts, "lines"))
 
 
 def prefix(tag_set: TagSet, form: Form = DEFAULT_FORM) -> str:
-    """The fixed part of the prompt, up to where the sentence starts."""
+    """Return the fixed part of the prompt, up to where the sentence starts."""
     types = "\n".join(f"{t.label}: {t.definition}" if form.definitions else t.label for t in tag_set.types)
     instruction = _INSTRUCTIONS[form.layout, tag_set.lang]
     return _TEMPLATE.format(instruction=instruction, name=tag_set.name, types=types)
 
 
 def sentence(text: str, form: Form) -> str:
-    """A sentence as it stands in prompt and answer, of the same length."""
+    """Return a sentence as it stands in prompt and answer, of the same length."""
     return LAYOUTS[form.layout].sentence(text)
 
 
 def labels(prefix: str) -> tuple[str, ...]:
-    """The labels of the tag set that a prefix was made of."""
+    """Return the labels of the tag set that a prefix was made of."""
     lines = prefix.partition("\nTypes:\n")[2].removesuffix(BEFORE).split("\n")
     return tuple(dict.fromkeys(line.partition(": ")[0] for line in lines))
 

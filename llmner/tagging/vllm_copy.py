@@ -87,7 +87,7 @@ class CopyDrafter:
         return self._drafted
 
     def _vocabulary(self, prefix: Tokens) -> Vocabulary:
-        """The tokens of the tag set that a prompt's prefix describes."""
+        """Return the tokens of the tag set that a prompt's prefix describes."""
         key = prefix.tobytes()
         if key not in self._vocabularies:
             if len(self._vocabularies) >= _PREFIXES_KEPT:

@@ -229,13 +229,13 @@ def sampling(grammar: str | None, most: int, biases: dict[int, float] | None = N
 
 
 def _pieces(request: TaggingRequest) -> list[tuple[int, int]]:
-    """The sentence in about two pieces, cut at a safe place; none where it cannot be cut."""
+    """Return the sentence in about two pieces, cut at a safe place; none where it cannot be cut."""
     pieces = segment(request.text, request.tag_set.lang, max_length=max(2, -(-len(request.text) // 2)))
     return pieces if len(pieces) > 1 else []
 
 
 def _processes() -> set[int]:
-    """The processes of vLLM that work for this one."""
+    """Return the processes of vLLM that work for this one."""
     found = set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -245,7 +245,7 @@ def _processes() -> set[int]:
 
 
 def _guard(processes: set[int]) -> "subprocess.Popen[bytes]":
-    """A process that ends others as soon as this one is gone.
+    """Return a process that ends others as soon as this one is gone.
 
     vLLM's own do not notice that the process they work for was killed, and would keep the GPU's memory.
     """

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_variants(path: Path, overrides: Mapping[str, Any], *, data: Path = Path()) -> dict[str, GeneratorTraining]:
-    """The settings of each variant, by its name.
+    """Return the settings of each variant, by its name.
 
     Args:
         path: YAML of a generator's training, with ``variants``: names, each with what is different.

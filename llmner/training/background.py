@@ -31,7 +31,7 @@ _POLL = 5.0  # seconds between two looks whether the machine is free again
 
 
 def runs_root() -> Path:
-    """Where such trainings keep log and checkpoints: ``LLMNER_RUNS``, or ``runs`` in the cache folder."""
+    """Return where such trainings keep log and checkpoints: ``LLMNER_RUNS``, or ``runs`` in the cache folder."""
     return Path(os.environ.get("LLMNER_RUNS") or cache_root() / "runs")
 
 

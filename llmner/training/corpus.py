@@ -66,7 +66,7 @@ class Example:
 def writable(
     sentence: AnnotatedSentence, source: TokenisedText, tag_set: TagSet, *, one_line: bool = False
 ) -> tuple[dict[int, list[tuple[int, int]]], Counter]:
-    """The mentions of a sentence as unit spans by type, as far as they can be written.
+    """Return the mentions of a sentence as unit spans by type, as far as they can be written.
 
     Args:
         sentence: The annotated sentence.
@@ -107,7 +107,7 @@ def writable(
 
 
 def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: Cursor) -> Example:
-    """The training example of a sentence: its tokens, and the decisions in its tagged text.
+    """Return the training example of a sentence: its tokens, and the decisions in its tagged text.
 
     Args:
         tag_set: Digest of the tag set, or the part of one, that it is asked for.
@@ -130,7 +130,7 @@ def example(tag_set: str, prompt: Sequence[int], target: Sequence[int], cursor: 
 
 
 def collate(examples: Sequence[Example], prefix: Sequence[int]) -> dict[str, Any]:
-    """A batch in numbers, for examples of one tag set.
+    """Return a batch in numbers, for examples of one tag set.
 
     Args:
         examples: At least one.
@@ -240,7 +240,7 @@ def plan(
     count: int | None,
     epochs: float | None,
 ) -> list[list[int]]:
-    """The batches of a whole run.
+    """Yield the batches of a whole run.
 
     Args:
         examples: All examples, corpus after corpus.

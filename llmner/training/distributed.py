@@ -139,7 +139,7 @@ def _train_on_cluster(train: Train, settings: RunSettings, output: str, result: 
 
 
 def _work(job: dict[str, Any]) -> None:
-    """What a Ray worker does."""
+    """Train on a Ray worker."""
     import ray.train
 
     first = ray.train.get_context().get_world_rank() == 0
@@ -151,7 +151,7 @@ def _work(job: dict[str, Any]) -> None:
 
 
 def _report_to_ray() -> Any:
-    """A callback of the Trainer that hands every checkpoint to Ray; each worker adds its own random state."""
+    """Return a callback of the Trainer that hands every checkpoint to Ray; each worker adds its own random state."""
     import ray.train
     from transformers import TrainerCallback
 

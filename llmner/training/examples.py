@@ -103,7 +103,7 @@ def check_apart(
 
 
 def _key(text: str) -> str:
-    """The text without white space; empty where it is too short to tell one document from another."""
+    """Return the text without white space; empty where it is too short to tell one document from another."""
     units = [unit for unit in split_units(text) if any(c.isalnum() for c in unit)]
     return "".join(text.split()) if len(units) >= _SHORT else ""
 
@@ -115,7 +115,7 @@ def _examples(
     asked: dict[str, TagSet],
     settings: GeneratorTraining,
 ) -> list[Example]:
-    """The examples of a corpus; what they are asked for is added to ``asked``."""
+    """Return the examples of a corpus; what they are asked for is added to ``asked``."""
     rng = random.Random(f"{settings.seed} {corpus.name}")
     whole = asked_tag_set(corpus)
     names = [t.name for t in whole.types]

@@ -86,7 +86,7 @@ def train(
 
 
 def _weights(settings: GeneratorTraining, corpora: Sequence[Sequence[Example]]) -> list[float]:
-    """How often each corpus is seen in an epoch."""
+    """Return how often each corpus is seen in an epoch."""
     weights = [c.weight for c in settings.trained_on]
     tokens = [sum(e.fed for e in examples) for examples in corpora]
     if settings.balance_languages:
@@ -152,7 +152,7 @@ def widened(model: Any, rank: int) -> Any:
 
 
 def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
-    """A base model with an adapter to train: a fresh one, or the one to go on from. Its weights are float32."""
+    """Return a base model with an adapter to train: a fresh one, or the one to go on from. Its weights are float32."""
     from peft import LoraConfig, PeftModel, get_peft_model
 
     if settings.gradient_checkpointing:

@@ -36,7 +36,7 @@ class GeneratorLoss(nn.Module):
         self._softcap: float | None = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
-        """The loss, a scalar."""
+        """Return the loss, a scalar."""
         base = self.model.get_base_model()
         tokens = batch["tokens"]
         sequences = SharedPrefix(batch["prefix"], batch["lengths"], tokens.device)

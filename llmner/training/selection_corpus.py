@@ -127,7 +127,7 @@ class Material:
 
 
 def collate(examples: Sequence[SelectionExample], prefix: Sequence[int]) -> dict[str, Any]:
-    """A batch of examples of one tag set; groups of different sentences are different."""
+    """Return a batch of examples of one tag set; groups of different sentences are different."""
     numbers: dict[tuple[int, int], int] = {}
     return {
         "prefix": list(prefix),
@@ -198,7 +198,7 @@ class _Maker:
         )
 
     def examples(self, sentences: Sequence[AnnotatedSentence]) -> list[SelectionExample]:
-        """The examples of sentences; those without a candidate, or too long, are left out and counted."""
+        """Return the examples of sentences; those without a candidate, or too long, are left out and counted."""
         settings, tag_set = self._settings, self._tag_set
         quota = Quota(settings.boundary, settings.type, settings.spurious)
         result: list[SelectionExample] = []

@@ -48,7 +48,7 @@ class SelectorLoss(nn.Module):
         self._contrastive = contrastive
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
-        """The loss of a batch, see ``collate``."""
+        """Return the loss of a batch, see ``collate``."""
         logits = self.model(batch["prefix"], batch["sheets"])
         return selection_loss(logits, batch["positive"], batch["groups"], contrastive=self._contrastive)
 
@@ -147,7 +147,7 @@ def _ship(model: SelectorModel, form: Form, development: Development, folder: Pa
 def _fresh_model(
     settings: SelectorTraining, initial: str | None, dtype: torch.dtype, device: str
 ) -> tuple[SelectorModel, Any]:
-    """The base model with an adapter to train, in float32, and its tokenizer."""
+    """Return the base model with an adapter to train, in float32, and its tokenizer."""
     from peft import LoraConfig, get_peft_model
 
     base = base_of(settings.model)

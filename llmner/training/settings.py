@@ -88,11 +88,11 @@ class RunSettings(Settings):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What shapes the result, ready for JSON."""
+        """Return what shapes the result, ready for JSON."""
         return self.model_dump(mode="json", exclude={"output", "cluster"} | _LENGTH)
 
     def length(self) -> dict[str, Any]:
-        """How long the run lasts, ready for JSON."""
+        """Return how long the run lasts, ready for JSON."""
         return self.model_dump(mode="json", include=_LENGTH)
 
 
@@ -211,7 +211,7 @@ def read_settings(path: Path, overrides: Mapping[str, Any], *, data: Path = Path
 
 
 def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> GeneratorTraining:
-    """A generator's training from what a file holds.
+    """Return a generator's training from what a file holds.
 
     Args:
         raw: Values by key.
@@ -232,7 +232,7 @@ def generator_settings(raw: Mapping[str, Any], where: str, *, data: Path) -> Gen
 
 
 def read_whole(path: Path) -> dict[str, Any]:
-    """What a YAML file and those it extends hold.
+    """Return what a YAML file and those it extends hold.
 
     ``further_corpora`` of a file come to the ``corpora`` of the one it extends.
 

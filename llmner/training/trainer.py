@@ -71,7 +71,7 @@ def run_batches(
     weights: Sequence[float],
     collate: Callable[[Sequence[E]], dict[str, Any]],
 ) -> Batches:
-    """All batches of a run.
+    """Return all batches of a run.
 
     Args:
         settings: The run's.
@@ -93,7 +93,7 @@ def run_batches(
 
 
 def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> TrainingArguments:
-    """The Trainer's settings; making them joins this process to the others of a distributed run.
+    """Return the Trainer's settings; making them joins this process to the others of a distributed run.
 
     Args:
         settings: The run's.
@@ -145,7 +145,7 @@ def training_arguments(settings: RunSettings, folder: Path, *, bf16: bool) -> Tr
 
 
 def _schedule(settings: RunSettings) -> dict[str, Any]:
-    """The course of the learning rate, as arguments of the Trainer."""
+    """Return the course of the learning rate, as arguments of the Trainer."""
     if settings.decay is None:
         return {"lr_scheduler_type": "linear"}
     falling = {"num_decay_steps": settings.decay, "decay_type": "linear"}
@@ -217,7 +217,7 @@ def fit(
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint in a folder; one that was cut off by a kill is passed over."""
+    """Return the newest whole checkpoint in a folder; one that was cut off by a kill is passed over."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
         try:
             json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
@@ -255,7 +255,7 @@ def dev_scores(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _only(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The Trainer's batch of one item, which is a batch itself."""
+    """Return the Trainer's batch of one item, which is a batch itself."""
     (batch,) = items
     return batch
 
@@ -306,7 +306,7 @@ class _BatchTrainer(Trainer):
             shutil.copytree(before / BEST, folder / BEST)
 
     def _earlier(self, folder: Path) -> Path | None:
-        """The checkpoint before the one being written; None before the first measurement."""
+        """Return the checkpoint before the one being written; None before the first measurement."""
         others = [p for p in folder.parent.glob("checkpoint-*") if p != folder and (p / _STATE).exists()]
         newest = max(others, key=lambda p: int(p.name.split("-")[1]), default=self.resumed)
         return newest if newest is not None and (newest / BEST).exists() else None

@@ -54,6 +54,6 @@ def _names(term: dict[str, list[str]], version: str) -> Iterator[Name]:
 
 
 def _first(value: str | list[str]) -> str:
-    """The value itself, without trailing modifiers and comments."""
+    """Return the value itself, without trailing modifiers and comments."""
     text = value if isinstance(value, str) else value[0]
     return (text.split() or [""])[0]
