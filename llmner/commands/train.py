@@ -19,7 +19,7 @@ from llmner.models.registry import generator_spec
 from llmner.report.plots import curves_plot
 from llmner.tagset import load_tag_set
 from llmner.training import ablations, generator, selector
-from llmner.training.background import Pause, runs_root, start
+from llmner.training.background import Pause, runs_root, start, yield_to_others
 from llmner.training.distributed import run
 from llmner.training.examples import asked_tag_set, read_sentences
 from llmner.training.filling import filled, to_json
@@ -40,12 +40,15 @@ def train_generator(
         data: Folder that the corpora's paths are relative to.
         overrides: Settings that replace the file's, by key.
         console: Where the summary goes.
-        pause: Whether to pause while tests or benchmarks run on this machine.
+        pause: Whether to give way to all other work of this machine, and pause while tests or benchmarks run on it.
 
     Raises:
         LlmnerError: The settings cannot be used, or the training failed.
     """
-    callbacks = [Pause()] if pause else []
+    callbacks = []
+    if pause:
+        yield_to_others()
+        callbacks.append(Pause())
     folder = run(generator.train, read_settings(config, overrides, data=data), result="adapter", callbacks=callbacks)
     console.print(f"Adapter    {folder}", soft_wrap=True)
 

@@ -66,10 +66,17 @@ def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int,
         )
         lock.truncate(0)
         lock.write(str(process.pid))
-    # Where Linux shares out time by session, a priority counts within its session alone, and a session has its own.
-    with suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text("19", encoding="ascii")
     return process.pid, True
+
+
+def yield_to_others() -> None:
+    """Give this process's session the lowest priority.
+
+    Where Linux shares out time by session, a process's own priority counts within its session alone; and each process
+    of a distributed training has a session of its own.
+    """
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19", encoding="ascii")
 
 
 @contextmanager

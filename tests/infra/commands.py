@@ -9,8 +9,10 @@ from typing import Any
 import typer
 import yaml
 
+from llmner.cli import app
+
 PROGRAMS = {
-    "llmner": ("extract", "nightly", "retry-failed", "snapshots", "evaluate", "publish"),
+    "llmner": tuple(typer.main.get_command(app).commands),
     "ray": ("start", "stop", "up", "down", "attach", "job", "symmetric-run"),
 }
 OPERATORS = {";", "&&", "||", "|", "(", ")", "&", ">", ">>", "<", "2"}
@@ -76,8 +78,6 @@ def parse(words: list[str]) -> None:
 
 def _program(name: str) -> Any:  # typer has its own copy of click
     if name == "llmner":
-        from llmner.cli import app
-
         return typer.main.get_command(app)
     from ray.scripts.scripts import cli
 
