@@ -23,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from llmner.errors import STORAGE_FAILED, AccessError, StorageError
 
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})  # protocols of storage without folders
 _DELETIONS = 16  # requests at a time
 _CREDENTIALS = (
     re.compile(r"(://)[^/?#@]+(?=@)"),  # user:password@
@@ -73,6 +74,9 @@ def arrow_file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
 class _LiteralPaths(pyarrow.fs.FSSpecHandler):
     """Moves and deletes what a path names; fsspec would take ``[``, ``*`` and ``?`` in it for a pattern."""
 
+    def create_dir(self, path: str, recursive: bool) -> None:
+        _make_folder(self.fs, path)
+
     def move(self, src: str, dest: str) -> None:
         self.fs.cp_file(src, dest)
         self.fs.rm_file(src)
@@ -85,6 +89,17 @@ class _LiteralPaths(pyarrow.fs.FSSpecHandler):
 
     def delete_dir(self, path: str) -> None:
         _remove_tree(self.fs, path)
+
+
+def _make_folder(fs: fsspec.AbstractFileSystem, path: str) -> None:
+    """Make a folder where storage has folders.
+
+    An object store has none: asked for one, its driver looks for the bucket and makes it where it finds none, or where
+    it has no right to look.
+    """
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if not protocols & _OBJECT_STORES:
+        fs.makedirs(path, exist_ok=True)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -225,7 +240,7 @@ def write_stream(uri: str) -> Iterator[IO[bytes]]:
     """Open a file for writing in pieces; its folder is made where there is none."""
     with access(uri):
         fs, path = file_system(uri)
-        fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        _make_folder(fs, posixpath.dirname(path))
         with fs.open(path, "wb") as stream:
             yield stream
 
