@@ -29,6 +29,9 @@ class Workers(Settings):
         threads: Threads of a worker's model; all cores of its node where not given.
         rows_per_call: Documents that the model is given at once, and that a lost worker repeats.
         calls: Calls that are in a worker's model at once. The local engine takes one.
+        seconds: Seconds after which a model that gives no answer is started anew, its documents one by one; what hangs
+            it alone, too, fails.
+        seconds_per_character: Seconds that come to these for each character that the model was given.
     """
 
     actors: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
@@ -38,6 +41,8 @@ class Workers(Settings):
     threads: int | None = Field(default=None, ge=1)
     rows_per_call: int = Field(default=32, ge=1)
     calls: int = Field(default=1, ge=1)
+    seconds: float = Field(default=300, gt=0)
+    seconds_per_character: float = Field(default=0.02, ge=0)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Workers":

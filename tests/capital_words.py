@@ -32,8 +32,8 @@ WORD = re.compile(r"[A-Z]\w+")
 class CapitalWordsEngine:
     """Tags capitalised words with the first type of the tag set, and pairs of them with the last.
 
-    A sentence with ``UNTAGGABLE`` has an error for its result, one with ``BROKEN`` makes the engine raise, and one with
-    ``DEADLY`` kills the process. It is as slow as it is told to be.
+    A sentence with ``UNTAGGABLE`` has an error for its result, one with ``BROKEN`` makes the engine raise, one with
+    ``DEADLY`` kills the process, and one with ``ENDLESS`` is never done. It is as slow as it is told to be.
     """
 
     fingerprint: ClassVar[dict[str, str]] = {"model": "capital words"}
@@ -52,6 +52,8 @@ class CapitalWordsEngine:
     def _tag(self, request: TaggingRequest) -> TaggingResult:
         if "DEADLY" in request.text:
             os.kill(os.getpid(), 9)
+        if "ENDLESS" in request.text:
+            time.sleep(3600)
         if "BROKEN" in request.text:
             raise RuntimeError("out of order")
         if "UNTAGGABLE" in request.text:

@@ -128,7 +128,12 @@ def _with_model(
     return rows.map_batches(
         ModelStage,
         fn_constructor_args=(make_step, state.attempts, state.mailbox),
-        fn_constructor_kwargs={"tally": tally, "calls": workers.calls},
+        fn_constructor_kwargs={
+            "tally": tally,
+            "calls": workers.calls,
+            "seconds": workers.seconds,
+            "seconds_per_character": workers.seconds_per_character,
+        },
         batch_size=workers.rows_per_call,  # small files' blocks come together
         batch_format="pyarrow",
         compute=ActorPoolStrategy(

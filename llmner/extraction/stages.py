@@ -1,8 +1,9 @@
 """The stages between reading and writing: thin wrappers that give batches of rows to the annotator's steps.
 
 Invariant: one row a document from the read to the write; a stage never drops, adds or reorders a row. A model that is
-broken itself ends its worker process, so that Ray starts a new one; a document that ends its worker each time fails,
-alone. Whether the fault is the model's is told by harmless documents, not by those of the batch.
+broken itself, or gives no answer in time, ends its worker process, so that Ray starts a new one; a document that ends
+its worker each time fails, alone. Whether the fault is the model's is told by harmless documents, not by those of the
+batch.
 """
 
 import hashlib
@@ -10,8 +11,9 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from math import inf
 from typing import NoReturn
 
 import numpy as np
@@ -27,6 +29,7 @@ from llmner.extraction.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
 
+MAX_CHARACTERS = 50_000  # that the model is given at once, but for a longer document
 MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before a document or the model is given up
 
 
@@ -59,8 +62,8 @@ class SegmentStage:
 class ModelStage:
     """Takes a step that needs a model of its own.
 
-    All documents of a call go to the model together. Several calls may be under way at once, in threads; a document
-    that is suspected of ending workers goes while nothing else does.
+    The documents of a call go to the model together, as many as have ``MAX_CHARACTERS``. Several calls may be under way
+    at once, in threads; a document that is suspected of ending workers goes while nothing else does.
 
     Args:
         make_step: Loads the model.
@@ -68,6 +71,8 @@ class ModelStage:
         mailbox: Where an error goes that ends the run.
         tally: Where documents are counted that are through; None for a stage that does not count.
         calls: Calls that may be in the model at once.
+        seconds: Seconds that the model may take, whatever it is given.
+        seconds_per_character: Seconds that come to them for each code point.
 
     Raises:
         LlmnerError: The model cannot be loaded.
@@ -81,6 +86,8 @@ class ModelStage:
         *,
         tally: Tally | None = None,
         calls: int = 1,
+        seconds: float = inf,
+        seconds_per_character: float = 0.0,
     ) -> None:
         # Ray makes and calls a stage in different threads. OpenMP has a pool of threads for each caller, and once they
         # outnumber the cores it puts them to sleep at every barrier: a quarter of the speed. One caller, one pool.
@@ -89,6 +96,8 @@ class ModelStage:
         self._mailbox = mailbox
         self._tally = tally
         self._turns = _Turns()
+        self._seconds = seconds
+        self._seconds_per_character = seconds_per_character
         try:
             self._step = self._threads.submit(make_step).result()
         except LlmnerError as e:
@@ -100,28 +109,35 @@ class ModelStage:
         rows = table.to_pylist()
         if self._tally is not None:
             self._tally.start()
-        due = [row for row in rows if self._step.takes(row)]
-        work = Work(self._step.name, "call", _digest(rows))
-        before, _ = self._attempts.begin(work)
-        if before == 0:
-            with self._turns.shared():
-                self._take(due, work)
-        else:  # a worker died in this call: find the document that did it
-            with self._turns.alone():
-                self._check_model()
-            for row in due:
-                with self._turns.alone():
-                    self._take_alone(row)
-        self._attempts.end(work)
+        for part in _parts([row for row in rows if self._step.takes(row)]):
+            self._take_together(part)
         if self._tally is not None:
             failed = [row["error_class"] for row in rows if row["status"] in ("failed", "rejected")]
             mentions = sum(len(row["mentions"]) for row in rows)
             self._tally.add(len(rows), mentions, failed, sum(row["source_tokens"] for row in rows))
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
+    def _take_together(self, rows: Sequence[Row]) -> None:
+        work = Work(self._step.name, "call", _digest(rows))
+        before, _ = self._attempts.begin(work)
+        if before == 0:
+            with self._turns.shared():
+                self._take(rows, work)
+        else:  # a worker died in this call: find the document that did it
+            with self._turns.alone():
+                self._check_model()
+            for row in rows:
+                with self._turns.alone():
+                    self._take_alone(row)
+        self._attempts.end(work)
+
     def _take(self, rows: Sequence[Row], work: Work) -> None:
+        seconds = self._seconds + self._seconds_per_character * _characters(rows)
+        taken = self._threads.submit(self._step, rows)
         try:
-            self._threads.submit(self._step, rows).result()
+            if not wait([taken], None if seconds == inf else seconds).done:
+                raise TimeoutError(f"the model gave no answer in {seconds:.0f} s")
+            taken.result()
         except Exception as e:  # noqa: BLE001 - a step catches what is a document's; the rest is the model's
             self._end_worker(e, work)
 
@@ -190,6 +206,22 @@ class _Turns:
             with self._changed:
                 self._inside = 0
                 self._changed.notify_all()
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield rows in parts of at most ``MAX_CHARACTERS``; one that is longer alone."""
+    part: list[Row] = []
+    for row in rows:
+        if part and _characters(part) + len(row["text"]) > MAX_CHARACTERS:
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+def _characters(rows: Sequence[Row]) -> int:
+    return sum(len(row["text"]) for row in rows)
 
 
 def _digest(rows: Sequence[Row]) -> str:

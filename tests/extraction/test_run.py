@@ -194,23 +194,26 @@ def test_a_limit_goes_by_the_order_of_the_inputs(corpus: Path, tmp_path: Path) -
 
 def test_bad_documents_touch_no_other(corpus: Path, tmp_path: Path) -> None:
     texts = [text(i) for i in range(30)]
-    texts[4], texts[11], texts[23] = "UNTAGGABLE", "DEADLY", "BROKEN"
+    texts[4], texts[11], texts[17], texts[23] = "UNTAGGABLE", "DEADLY", "ENDLESS", "BROKEN"
     write_jsonl(corpus / "a.jsonl", texts)
-    result = run(job(corpus, output=tmp_path / "out"))
+    result = run(job(corpus, output=tmp_path / "out", tag={"seconds": 4, "seconds_per_character": 0}))
     rows = documents(str(tmp_path / "out"))
     failed = {row["source_id"]: row for row in rows if row["status"] == "failed"}
     assert {i: row["error_class"] for i, row in failed.items()} == {
         "d4": "TaggingError",
         "d11": "WorkerDiedError",
+        "d17": "WorkerDiedError",
         "d23": "WorkerDiedError",
     }
+    assert "the model gave no answer in 4 s" in failed["d17"]["error_message"]
     assert "RuntimeError: out of order" in failed["d23"]["error_message"]
     assert (result.manifest.counts["ok"], result.manifest.counts["failed"]) == (
         sum(bool(row["mentions"]) for row in rows),
-        3,
+        4,
     )
+    failed_numbers = {int(i[1:]) for i in failed}
     (corpus / "a.jsonl").unlink()
-    write_jsonl(corpus / "a.jsonl", [t for i, t in enumerate(texts) if i not in (4, 11, 23)])
+    write_jsonl(corpus / "a.jsonl", [t for i, t in enumerate(texts) if i not in failed_numbers])
     run(job(corpus, output=tmp_path / "good"))
     keep = [(row["text"], row["mentions"]) for row in rows if row["status"] != "failed"]
     assert [(row["text"], row["mentions"]) for row in documents(str(tmp_path / "good"))] == keep

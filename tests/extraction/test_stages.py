@@ -104,6 +104,14 @@ def test_a_model_that_is_not_the_data_sets_is_refused_and_the_driver_told() -> N
     assert "capital words" in str(mailbox.read()), "the first error is kept"
 
 
+def test_the_model_is_given_so_many_characters_at_once() -> None:
+    attempts = NotingAttempts()
+    stage = tag_stage(attempts=attempts)
+    long, short = "Aspirin fell. " * 2500, "Fever."  # 35,000 and 6 code points
+    assert stage(segmented(short, long, short, long, "", long * 2)).num_rows == 6
+    assert len(calls_begun(attempts)) == 3
+
+
 def calls_begun(attempts: NotingAttempts) -> set[Work]:
     return {work for work in attempts.noted if work.kind == "call"}
 
