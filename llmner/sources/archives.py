@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from llmner.errors import InputError, TruncatedFileError
-from llmner.sources.compression import CHUNK, ChunkStream
+from llmner.sources.compression import CHUNK, ChunkStream, within_inflation
 from llmner.sources.opening import open_file
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def _zipped(url: str) -> Iterator[Member]:
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, url: str) -> Iterator[bytes]:
     try:
         with archive.open(info) as stream:
-            yield from _pieces(stream)
+            yield from within_inflation(_pieces(stream), lambda: info.compress_size, f"{url}/{info.filename}")
     except _BROKEN as e:
         raise InputError(f"{url}: {info.filename}: cannot be unpacked: {e}", hint="fetch the file again") from e
 

@@ -1,12 +1,12 @@
 """Compressed streams, told by their first bytes.
 
-Invariant: what comes out at once is bounded however far the data are compressed, and data that end before their end, or
-are damaged, are an error, never a shorter stream.
+Invariant: what comes out at once is bounded however far the data are compressed, and so is what comes out of how little
+is stored. Data that end before their end, or are damaged, are an error, never a shorter stream.
 """
 
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import pyarrow as pa
@@ -14,6 +14,8 @@ import pyarrow as pa
 from llmner.errors import InputError, TruncatedFileError
 
 CHUNK = 256 * 1024  # bytes read, or decompressed, at once
+MAX_INFLATION = 500  # times as many bytes as are stored; texts come to ten, one sentence over and over to hundreds
+INFLATION_CHECKED = 128 * 1024 * 1024  # bytes of content from which on that is looked at
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -50,18 +52,45 @@ def decompressed(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
         url: Where it is, for messages.
 
     Raises:
-        InputError: Its data are damaged.
+        InputError: Its data are damaged, or are far more than is stored.
         TruncatedFileError: Its data end before their end; all before was given.
     """
     chunks = iter(chunks)
     first = next(chunks, b"")
-    stored = chain([first], chunks)
+    read = 0
+
+    def stored() -> Iterator[bytes]:
+        nonlocal read
+        for chunk in chain([first], chunks):
+            read += len(chunk)
+            yield chunk
+
     if first.startswith(_GZIP_MAGIC):
-        yield from _gunzip(stored, url)
+        yield from within_inflation(_gunzip(stored(), url), lambda: read, url)
     elif first.startswith(_ZSTD_MAGIC):
-        yield from _unzstd(stored, url)
+        yield from within_inflation(_unzstd(stored(), url), lambda: read, url)
     else:
-        yield from stored
+        yield from stored()
+
+
+def within_inflation(content: Iterable[bytes], stored: Callable[[], int], url: str) -> Iterator[bytes]:
+    """Give a decompressed content as long as it is not far more than is stored.
+
+    Args:
+        content: The content in pieces.
+        stored: Returns the compressed bytes that it was made of so far.
+        url: Where it is, for messages.
+
+    Raises:
+        InputError: It is more than ``MAX_INFLATION`` times as much.
+    """
+    size = 0
+    for piece in content:
+        size += len(piece)
+        if size > INFLATION_CHECKED and size > MAX_INFLATION * stored():
+            message = f"{url}: more than {MAX_INFLATION} times as many bytes as are stored, after {size:,} of them"
+            raise InputError(message, hint="no text is so; if this one is, give it uncompressed")
+        yield piece
 
 
 def _unzstd(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:

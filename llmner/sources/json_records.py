@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from llmner.errors import MalformedRecordError, TruncatedFileError
+from llmner.errors import DocumentTooLargeError, MalformedRecordError, TruncatedFileError
 from llmner.sources.format import peek
-from llmner.sources.records import MAX_RECORD, Record, read_lines
+from llmner.sources.records import MAX_ELEMENTS, MAX_RECORD, Record, read_lines
 
 _FIRST_LINES, _LINES = 1 << 20, 50  # bytes and lines that show whether a file is one record a line
 _MARK = re.compile(rb'["\[\]{}]')
@@ -27,10 +27,14 @@ def parse_json(record: Record, url: str) -> Any:
 
     Raises:
         MalformedRecordError: It is not JSON, or not UTF-8.
+        DocumentTooLargeError: It has too many values.
         InputError: It is not whole.
     """
+    text = record.text(url)
+    if len(text) > MAX_ELEMENTS and sum(map(text.count, "[{,")) > MAX_ELEMENTS:
+        raise DocumentTooLargeError(f"{record.place(url)}: it has more than {MAX_ELEMENTS:,} values")
     try:
-        return json.loads(record.text(url))
+        return json.loads(text)
     except (ValueError, RecursionError) as e:
         raise MalformedRecordError(f"{record.place(url)}: not JSON: {e}") from e
 

@@ -1,7 +1,7 @@
 """Parquet: one document a row.
 
-Invariant: each row gives one document or one rejected document; a file is read by batches of rows, and only the
-columns that are mapped. Folders named as in ``year=2019`` are columns, too.
+Invariant: each row gives one document or one rejected document; a file is read by batches of rows whose bytes are
+bounded, and only the columns that are mapped. Folders named as in ``year=2019`` are columns, too.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ from llmner.sources.opening import open_file
 from llmner.sources.texts import MAX_TEXT
 
 SOURCE = "parquet"
-BATCH = 64  # rows decoded at once
+BATCH = 64  # rows decoded at once, fewer where they are large
+BATCH_BYTES = 64 * 1024 * 1024  # of them, as their row group says
 BUFFER = 8 * 1024 * 1024  # bytes of a column held at once; without it, a column of a whole row group
 
 
@@ -43,8 +44,11 @@ def read_parquet(
     reader = RecordReader(SOURCE, source_file, fields, max_text)
     number = 0
     try:
-        file = pq.ParquetFile(stream, buffer_size=BUFFER)
-        schema = file.schema_arrow
+        schema = pq.read_schema(stream)
+        stream.seek(0)
+        # A value that is stored once for many rows is held once.
+        texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        file = pq.ParquetFile(stream, buffer_size=BUFFER, read_dictionary=texts)
         existing = schema.names
         if missing := [name for name in fields.required if column_of(name, existing) is None]:
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"
@@ -56,7 +60,7 @@ def read_parquet(
                 message = f"{source_file}: column {column!r} is of type {schema.field(column).type}"
                 raise InputError(message, hint="write texts and identifiers as plain columns")
         folders = hive_columns(source_file)
-        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+        for batch in _batches(file, columns):
             for row in range(batch.num_rows):
                 number += 1
                 place = f"{source_file}: row {number:,}"
@@ -72,6 +76,15 @@ def read_parquet(
         if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
             raise
         raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e
+
+
+def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows, of each row group as many at once as are of bounded size."""
+    for group in range(file.num_row_groups):
+        metadata = file.metadata.row_group(group)
+        size = max(1, metadata.total_byte_size // max(1, metadata.num_rows))  # of a row
+        rows = max(1, min(BATCH, BATCH_BYTES // size))
+        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
 
 
 def hive_columns(url: str) -> dict[str, str]:

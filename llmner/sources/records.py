@@ -10,6 +10,7 @@ from typing import NamedTuple
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError
 
 MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
+MAX_ELEMENTS = 1_000_000  # elements or values of one record: parsed, each takes a hundred times the bytes that it has
 
 
 class Record(NamedTuple):

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
-from llmner.sources.records import MAX_RECORD, Record
+from llmner.sources.records import MAX_ELEMENTS, MAX_RECORD, Record
 
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*;)")
@@ -49,8 +49,10 @@ def parse_xml(data: bytes, place: str) -> etree._Element:
 
     Raises:
         MalformedRecordError: It is not well-formed.
-        DocumentTooLargeError: It goes beyond what the parser takes.
+        DocumentTooLargeError: It goes beyond what the parser takes, or has too many elements.
     """
+    if data.count(b"<") - data.count(b"</") > MAX_ELEMENTS:
+        raise DocumentTooLargeError(f"{place}: it has more than {MAX_ELEMENTS:,} elements")
     try:
         return etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError:
