@@ -1,7 +1,7 @@
 """Tables that spreadsheets open: Excel's .xls, and web pages with a table that databases export under that name.
 
-Invariant: each row of the first table gives one document or one rejected document. The file is held as a whole, bounded;
-a sheet has at most 65,536 rows.
+Invariant: each row of the first table gives one document or one rejected document. The file is held as a whole, and its
+size is bounded; a sheet has at most 65,536 rows.
 """
 
 import io
@@ -82,7 +82,7 @@ FORMAT = Format(
     title="Excel's .xls and exported pages with a table (CNKI)",
     suffixes=(".xls",),
     read=read_workbook,
-    recognises=lambda head: head.startswith(_OLE) or head[:15].lower().startswith(_PAGE) and b"<tr" in head.lower(),
+    recognises=lambda head: head.startswith(_OLE) or (head[:15].lower().startswith(_PAGE) and b"<tr" in head.lower()),
     keeps="of the first table what is kept of a CSV",
     drops="all other columns and tables",
     example="<table><tr><td>Title-题名</td></tr></table>",
