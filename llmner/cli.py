@@ -35,6 +35,8 @@ NumberTypeOption = Annotated[NumberType, typer.Option("--dtype", help="Number ty
 Config = Annotated[Path, typer.Option(help="Settings (YAML); docs/configuration.md lists them.")]
 Data = Annotated[Path, typer.Option(help="Folder that the paths of corpora are relative to.")]
 Output = Annotated[str | None, typer.Option(help="Folder of checkpoints and the result.")]
+Dataset = Annotated[str, typer.Argument(help="Data set; a path or URL.")]
+CommitOption = Annotated[int | None, typer.Option("--commit", help="As of this commit; by default the newest.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of training.")]
 
 
@@ -259,6 +261,36 @@ def show(
     with errors_shown():
         code = show_documents(inputs, format, field or (), limit, Console())
     raise typer.Exit(code)
+
+
+@app.command()
+def inspect(
+    dataset: Dataset,
+    doc: Annotated[str | None, typer.Option(help="Identifier of a document: its own, a PMID, a DOI.")] = None,
+    type: Annotated[str | None, typer.Option(help="Only documents with a mention of this type.")] = None,
+    query: Annotated[str | None, typer.Option(help="Only those that mention this text or this concept.")] = None,
+    sample: Annotated[int, typer.Option(help="The most documents to show.", min=1)] = 10,
+    dropped: Annotated[bool, typer.Option("--dropped", help="Also what was not kept, and why.")] = False,
+    commit: CommitOption = None,
+    html: Annotated[str | None, typer.Option(help="File to write the page to; a path or URL.")] = None,
+    open: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+) -> None:
+    """Look at documents with their mentions highlighted, on the terminal and as a page."""
+    from llmner.commands.inspect import run_inspect
+
+    with errors_shown():
+        run_inspect(
+            dataset,
+            Console(),
+            commit=commit,
+            identifier=doc,
+            type=type,
+            query=query,
+            sample=sample,
+            dropped=dropped,
+            html=html,
+            open_page=open,
+        )
 
 
 @app.command()

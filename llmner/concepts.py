@@ -6,6 +6,7 @@ Invariant: a concept identifier is ``prefix:local``, without white space or ``|`
 
 import re
 from types import MappingProxyType
+from urllib.parse import quote
 
 CONCEPT_TYPES = (
     "anatomy",
@@ -115,6 +116,13 @@ def is_curie(text: str) -> bool:
 def type_of_curie(curie: str) -> str | None:
     """Return the concept type that all identifiers of a prefix have; None where they have several, or none is known."""
     return _TYPE_OF_PREFIX.get(curie.partition(":")[0])
+
+
+def address(curie: str) -> str | None:
+    """Return the page of an identifier on the web; None where none is known."""
+    prefix, _, local = curie.partition(":")
+    start = PREFIXES.get(prefix, "")
+    return f"{start}{quote(local)}" if start.startswith("http") else None
 
 
 def accepted_types(entity_type: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from llmner import storage
 from llmner.dataset.files import ForEach, read_table, write_table
@@ -65,7 +66,7 @@ def republish(
 
 
 def _publish_file(documents: str, mentions: str, decide: Decide | None, name: str) -> None:
-    table = read_table(storage.join(documents, name), [*OF_DOCUMENT, "mentions"])
+    table = read_table(storage.join(documents, name), [*OF_DOCUMENT, "parts", "sentences", "mentions"])
     if decide is not None:
         nested = table["mentions"].to_pylist()
         for of_document in nested:
@@ -85,11 +86,20 @@ def flatten(documents: pa.Table) -> pa.Table:
     flat = nested.flatten()
     columns = {name: documents[name].take(owner) for name in OF_DOCUMENT}
     columns |= {f.name: flat.field(i) for i, f in enumerate(MENTION_STRUCT)}
+    columns |= _place(documents, owner, columns["sentence"])
     columns["concept_id"] = pa.nulls(len(flat), pa.string())
     of_mention = [columns[name].to_pylist() for name in ("doc_key", "start", "end", "type", "tag_set")]
     columns["mention_id"] = pa.array([mention_id(*row) for row in zip(*of_mention, strict=True)], pa.string())
     table = pa.table({name: columns[name] for name in MENTION_SCHEMA.names}, schema=MENTION_SCHEMA)
     return table.filter(table["kept"])
+
+
+def _place(documents: pa.Table, owner: pa.Array, sentence: pa.Array) -> dict[str, pa.Array]:
+    """Return kind and section of the part that each mention stands in, by its document and sentence."""
+    sentences, parts = (documents[name].combine_chunks() for name in ("sentences", "parts"))
+    of_sentence = pc.add(sentences.offsets.take(owner), sentence)
+    part = pc.add(parts.offsets.take(owner), sentences.values.field("part").take(of_sentence))
+    return {"part_kind": parts.values.field("kind").take(part), "section": parts.values.field("section").take(part)}
 
 
 def mention_id(doc_key: int, start: int, end: int, type_: str, tag_set: str) -> str:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from llmner.documents import SOURCE_SCHEMA
 from llmner.errors import DatasetError
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "3.0"
 # Of a document: it has mentions, or none; it could not be read, or not be tagged; an earlier batch has tagged the same
 # text of it, and has its mentions; its source has deleted it.
 STATUSES = ("ok", "empty", "rejected", "failed", "unchanged", "withdrawn")
@@ -60,6 +60,8 @@ MENTION_SCHEMA = pa.schema(
         pa.field("mention_id", pa.string(), nullable=False),  # hash of document, span, type and tag set
         *(SOURCE_SCHEMA.field(name) for name in OF_DOCUMENT),
         *MENTION_STRUCT,
+        pa.field("part_kind", pa.string(), nullable=False),  # of the part of the document that it stands in
+        pa.field("section", pa.string(), nullable=False),  # the headings above that part
         pa.field("concept_id", pa.string()),  # null until linked
     ],
     metadata={"llmner.schema_version": SCHEMA_VERSION},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from llmner.dataset.links import Links
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
 from llmner.dataset.view import View, attach, changes, database, open_view
 from llmner.errors import DatasetError
@@ -109,14 +110,15 @@ class Snapshot:
         return Changes(*found)
 
     @contextmanager
-    def database(self, memory: str = MEMORY) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """Open a DuckDB database with the relations ``documents`` and ``mentions``.
+    def database(self, memory: str = MEMORY, *, links: Links | None = None) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """Open a DuckDB database with the relations ``documents``, ``mentions`` and ``links``.
 
         Args:
             memory: Most that DuckDB may hold; what does not fit goes to temporary files.
+            links: Links of the mentions; without them ``links`` is empty.
         """
         with database(self.uri, memory=memory) as connection:
-            attach(connection, self.view, "snapshot")
+            attach(connection, self.view, "snapshot", links=links)
             connection.execute("USE snapshot")
             yield connection
 

@@ -1,52 +1,23 @@
 """One HTML page that shows the results of an evaluation.
 
-Key idea: a page is sections, and a section is a title, a note, and a plot or a table or both. To add one, write a
-function from an evaluation to a section and list it in ``SECTIONS``.
+To add a section, write a function from an evaluation to it and list it in ``SECTIONS``.
 """
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
 from markupsafe import Markup
 
-from llmner.evaluation.bootstrap import Interval
 from llmner.evaluation.evaluate import Evaluation
 from llmner.evaluation.figures import Measured
 from llmner.evaluation.mistakes import KINDS, Mistake
 from llmner.evaluation.scoring import Span
 from llmner.report.plots import rates_plot, shares_plot, square_plot
+from llmner.report.sections import Cell, Section
 from llmner.report.templates import TEMPLATES
 
 _AROUND = 60  # code points of context on either side of a mistake
-
-Cell = str | int | float | Interval | Markup  # text is escaped; rates and intervals are rounded to three digits
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        title: Its heading.
-        note: What it shows.
-        head: Names of the table's columns; none for no table.
-        rows: The table.
-        plot: An SVG, or nothing.
-    """
-
-    title: str
-    note: str = ""
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[Cell]] = ()
-    plot: str = ""
-
-    @property
-    def plot_url(self) -> str:
-        """The plot as a data URL: what an image holds has names of its own and can run nothing."""
-        return f"data:image/svg+xml;base64,{base64.b64encode(self.plot.encode()).decode()}"
 
 
 def evaluation_page(evaluations: Sequence[Evaluation], engine: Mapping[str, str], day: date) -> str:

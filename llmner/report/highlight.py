@@ -34,14 +34,15 @@ class Mark:
     content: list["str | Mark"] = field(default_factory=list)
 
 
-def highlight_page(documents: Sequence[Mapping[str, Any]]) -> str:
+def highlight_page(documents: Sequence[Mapping[str, Any]], *, title: str = "Mentions found") -> str:
     """Make the page.
 
     Each tag set of a document has a paragraph of its own, since tag sets disagree about the same words. Mentions
     that a selector did not keep are shown in outline and not counted.
 
     Args:
-        documents: Rows of ``DOCUMENT_SCHEMA``.
+        documents: Rows of ``DOCUMENT_SCHEMA``; see ``documents.find_documents`` for what their mentions may have, too.
+        title: The page's heading.
 
     Returns:
         A complete HTML document.
@@ -54,6 +55,7 @@ def highlight_page(documents: Sequence[Mapping[str, Any]]) -> str:
         for mention in document["mentions"]:
             counts[mention["tag_set"]][mention["type"]] += mention["kept"]
     return TEMPLATES.get_template("highlight.html").render(
+        title=title,
         documents=[_document(d) for d in documents],
         statuses=Counter(d["status"] for d in documents),
         counts={tag_set: of_set.most_common() for tag_set, of_set in counts.items()},

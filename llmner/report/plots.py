@@ -20,6 +20,8 @@ from llmner.evaluation.figures import Measured
 INK, SOFT, LINE = "#1c2430", "#647082", "#e3e7ed"
 ACCENT = "#2f6fde"
 KIND_COLOURS = ("#2f6fde", "#7cb342", "#8e6bbf", "#e8a33d", "#b9c1cc")  # of kinds of mistakes, in their order
+# What the colours become on a dark page; the others are seen on both.
+_DARK = {INK: "#dfe5ee", SOFT: "#8f9bad", LINE: "#29313d", "#ffffff": "#181d25", ACCENT: "#7aa7f7"}
 _WIDTH, _ROW = 4.5, 0.32  # inches
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text, in a font of the reader's
@@ -154,4 +156,14 @@ def _svg(figure: Figure) -> str:
         # Only this machine's font lacks it; the reader's will not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return stream.getvalue()
+    return stream.getvalue().replace("<defs>", f"{_dark_style()}<defs>", 1)
+
+
+def _dark_style() -> str:
+    """Return the style that lets an SVG follow the page that it is in."""
+    rules = (
+        f'[style*="{name}: {light}"] {{ {name}: {dark} !important }}'
+        for light, dark in _DARK.items()
+        for name in ("fill", "stroke")
+    )
+    return f"<style>@media (prefers-color-scheme: dark) {{ {' '.join(rules)} }}</style>"

@@ -30,8 +30,12 @@ class Rules:
 
     def kept(self, spans: Sequence[Span], scores: Sequence[float], tag_set: str) -> list[bool]:
         """Decide which candidates of one text stay."""
-        threshold = self.thresholds.get(tag_set, self.threshold)
-        return kept(spans, scores, nesting=self.nesting.get(tag_set, ANY_NESTING), threshold=threshold)
+        nesting = self.nesting.get(tag_set, ANY_NESTING)
+        return kept(spans, scores, nesting=nesting, threshold=self.threshold_of(tag_set))
+
+    def threshold_of(self, tag_set: str) -> float:
+        """Return the score that a candidate of a tag set needs."""
+        return self.thresholds.get(tag_set, self.threshold)
 
     def parts(self) -> dict[str, str]:
         """Return the rules as readable parts of a fingerprint."""
@@ -40,9 +44,14 @@ class Rules:
         return {"threshold": ", ".join(thresholds), "nesting": json.dumps(nesting)}
 
     @classmethod
-    def of_parts(cls, parts: Mapping[str, str], *, threshold: float) -> "Rules":
-        """Return the rules that a fingerprint tells, with another threshold for all tag sets."""
-        return cls(threshold, {}, {k: tuple(v) for k, v in json.loads(parts["nesting"]).items()})
+    def of_parts(cls, parts: Mapping[str, str], *, threshold: float | None = None) -> "Rules":
+        """Return the rules that a fingerprint tells, where given with another threshold for all tag sets."""
+        nesting = {k: tuple(v) for k, v in json.loads(parts["nesting"]).items()}
+        if threshold is not None:
+            return cls(threshold, {}, nesting)
+        whole, *single = parts["threshold"].split(", ")
+        pairs = (entry.rpartition(" ") for entry in single)
+        return cls(float(whole), {name: float(value) for name, _, value in pairs}, nesting)
 
 
 def kept(

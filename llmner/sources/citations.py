@@ -120,7 +120,13 @@ FORMATS = (
     ),
     _format(_ENDNOTE, "EndNote and Refer (CNKI)", ".enw .txt", r"%0[ \t]", "%0 Journal Article"),
     _format(_REFWORKS, "RefWorks (CNKI, Wanfang, VIP)", ".txt", r"RT[ \t]+[A-Z]", "RT Journal Article"),
-    _format(_CNKI, "CNKI's own lists, E-Study", ".eln .txt", r"SrcDatabase-|DataType:|Title-", "Title-题名: 痛风"),
+    _format(
+        _CNKI,
+        "CNKI's own lists, E-Study",
+        ".eln .txt",
+        r"DataType[ \t]*:|(?:SrcDatabase|Title)-[^\t,;\r\n]{2,30}?(?:[-:]|\xef\xbc\x9a|\xa3\xba)",
+        "Title-题名: 痛风",
+    ),
     _format(_RIS, "RIS", ".ris .txt", r"TY[ \t]{1,3}-", "TY  - JOUR"),
     _format(_NBIB, "MEDLINE", ".nbib .txt", r"(?:PMID|OWN|VI|STAT)[ \t]{0,3}- ", "PMID- 11"),
 )

@@ -36,11 +36,11 @@ class Content:
     fields: FieldMap = DEFAULT_FIELDS
     max_text: int = MAX_TEXT
 
-    def text(self) -> str:
-        """Return the whole content as text, its line ends as they are.
+    def whole(self) -> bytes:
+        """Return the whole content.
 
         Raises:
-            InputError: It is neither UTF-8 nor GB18030, or too large to be held.
+            DocumentTooLargeError: It is too large to be held.
         """
         data = bytearray()
         for chunk in self.chunks:
@@ -48,9 +48,17 @@ class Content:
             if len(data) > MAX_WHOLE:
                 message = f"{self.url}: more than {MAX_WHOLE:,} bytes, and this format is read as a whole"
                 raise DocumentTooLargeError(message, hint="split the file")
-        encoding = encoding_of(data)
+        return bytes(data)
+
+    def text(self) -> str:
+        """The whole content as text, its line ends as they are.
+
+        Raises:
+            InputError: It is neither UTF-8 nor GB18030, or too large to be held.
+        """
+        data = self.whole()
         try:
-            return data.decode(encoding).removeprefix("\ufeff")
+            return data.decode(encoding_of(data)).removeprefix("\ufeff")
         except UnicodeDecodeError as e:
             message = f"{self.url}: neither UTF-8 nor GB18030: {e.reason} at byte {e.start:,}"
             raise InputError(message, hint="convert the file to UTF-8") from e

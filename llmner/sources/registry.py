@@ -18,6 +18,7 @@ from llmner.sources import (
     pubtator,
     tables,
     trials,
+    workbooks,
 )
 from llmner.sources.format import Format, by_name_only
 
@@ -33,6 +34,7 @@ FORMATS: tuple[Format, ...] = (
     cmeee.FORMAT,
     brat.FORMAT,
     bio.FORMAT,
+    workbooks.FORMAT,
     jsonl.FORMAT,
     tables.FORMAT,
     plain.FORMAT,

@@ -1,11 +1,13 @@
-"""Tables as text: CSV and TSV with a line of column names; also the tables that CNKI exports.
+"""Tables: rows of cells below a row of column names, and their form as text, CSV and TSV; also those that CNKI exports.
 
 Invariant: each row gives one document or one rejected document; memory is bounded by the longest row that is allowed.
 """
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
@@ -20,48 +22,82 @@ _DELIMITERS = "\t,;"
 _CNKI = {"Title-题名": "title", "Summary-摘要": "text", "DOI-DOI": "doi", "Year-年": "year"}
 
 
-def read_table(content: Content) -> Iterator[Document]:
-    """Read the documents of a table.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row below the column names.
+
+    Attributes:
+        place: Where it is, for messages.
+        cells: Its cells, in the order of the columns.
+        error: Why it cannot be read; then it has no cells.
+    """
+
+    place: str
+    cells: Sequence[Any] = ()
+    error: InputError | None = None
+
+
+def read_rows(names: Sequence[str], rows: Iterable[Row], source: str, content: Content) -> Iterator[Document]:
+    """Make the documents of a table's rows.
+
+    Args:
+        names: Names of the columns.
+        rows: The rows below them.
+        source: Kind of source.
+        content: The file that the table is from.
 
     Yields:
-        Documents in the order of the rows. A row that cannot be read is a document with an error.
+        Documents in the order of the rows. A row that cannot be read is a document with an error, one without a value
+        is none.
 
     Raises:
-        InputError: It has no column names.
+        InputError: There are no column names.
     """
+    if not any(names):
+        raise InputError(f"{content.url}: no column names in its first line")
+    of_cnki = "Title-题名" in (name.strip() for name in names)
+    names = [_CNKI.get(name.strip(), name.strip()) for name in names]
+    reader = RecordReader(source, content.url, content.fields, content.max_text)
+    for number, row in enumerate(rows, 1):
+        if row.error:
+            yield reader.rejected(number, row.error)
+        elif len(row.cells) > len(names):
+            error = MalformedRecordError(f"{row.place}: {len(row.cells)} cells, but {len(names)} columns")
+            yield reader.rejected(number, error)
+        elif record := {name: cell for name, cell in zip(names, row.cells, strict=False) if cell not in (None, "")}:
+            yield reader.read(number, row.place, _identified(record) if of_cnki else record)
+
+
+def read_table(content: Content) -> Iterator[Document]:
+    """Read the documents of a table as text; see ``read_rows``."""
     head, chunks = peek(content.chunks)
     lines = _Lines(read_lines(chunks, content.url), encoding_of(head), content.url)
     first = head.decode(encoding_of(head), "ignore").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     csv.field_size_limit(MAX_RECORD)
-    rows = csv.reader(lines, delimiter=delimiter)
-    names = next(rows, [])
-    if not any(names):
-        raise InputError(f"{content.url}: no column names in its first line")
-    of_cnki = "Title-题名" in (name.strip() for name in names)
-    names = [_CNKI.get(name.strip(), name.strip()) for name in names]
-    reader = RecordReader(SOURCE, content.url, content.fields, content.max_text)
+    cells = csv.reader(lines, delimiter=delimiter)
+    yield from read_rows(next(cells, []), _rows(cells, lines), SOURCE, content)
+
+
+def _rows(cells: Iterator[list[str]], lines: "_Lines") -> Iterator[Row]:
     number = 0
     while True:
         lines.begin()
         number += 1
         try:
-            if (cells := next(rows, None)) is None:
+            if (found := next(cells, None)) is None:
                 return
-            if len(cells) > len(names):
-                raise MalformedRecordError(f"{lines.place(number)}: {len(cells)} cells, but {len(names)} columns")
         except InputError as e:
-            yield reader.rejected(number, e)
+            yield Row(lines.place(number), error=e)
         except csv.Error as e:
-            yield reader.rejected(number, MalformedRecordError(f"{lines.place(number)}: {e}"))
+            place = lines.place(number)
+            yield Row(place, error=MalformedRecordError(f"{place}: {e}"))
         else:
-            record = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-            if record:
-                yield reader.read(number, lines.place(number), _identified(record) if of_cnki else record)
+            yield Row(lines.place(number), found)
 
 
-def _identified(record: dict[str, str]) -> dict[str, str]:
-    """Return a record of CNKI's with an identifier, and with an empty text where there is no abstract."""
+def _identified(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of CNKI's with an identifier, and with an empty text where there is no abstract."""
     digest = hashlib.sha256(repr((record.get("title"), record.get("text"))).encode()).hexdigest()[:16]
     return {"id": record.get("doi") or digest, "text": "", **record}
 
@@ -102,7 +138,7 @@ class _Lines:
 FORMAT = Format(
     name=SOURCE,
     title="CSV and TSV, CNKI's tables",
-    suffixes=(".csv", ".tsv"),
+    suffixes=(".csv", ".tsv", ".xls"),
     read=read_table,
     recognises=by_name_only,
     keeps="the columns id, text, title, lang, year, version, pmid, pmcid and doi; the field map tells other names",

@@ -121,6 +121,8 @@ def _mentions(keys: np.ndarray, random: np.random.Generator) -> pa.Table:
         generator_score=random.random(rows),
         kept=True,
         match="exact",
+        part_kind="text",
+        section="",
     )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mixed_folder import SOURCES, write_mixed_folder
 
 from llmner.errors import ConfigError
 from llmner.sources import read_file
@@ -45,32 +46,8 @@ def test_the_name_decides_where_the_content_does_not(content: bytes, name: str, 
 
 
 def test_a_folder_of_all_formats(tmp_path: Path) -> None:
-    files = {
-        "a.xml": '<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID Version="1">1</PMID><Article>'
-        "<ArticleTitle>Gout.</ArticleTitle></Article></MedlineCitation></PubmedArticle></PubmedArticleSet>",
-        "b.xml": "<article><front><article-meta><title-group><article-title>Gout</article-title></title-group>"
-        "</article-meta></front></article>",
-        "c.xml": "<collection><document><id>5</id><passage><offset>0</offset><text>Gout.</text></passage></document>"
-        "</collection>",
-        "d.json": '{"protocolSection": {"identificationModule": {"nctId": "NCT1", "briefTitle": "Gout"}}}',
-        "e.json": '{"id": "1", "passages": [{"offset": 0, "text": "Gout."}]}',
-        "f.json": '[{"id": "1", "text": "Gout."}]',
-        "g.net": "{Reference Type}: Journal Article\n{Title}: 痛风\n",
-        "h.txt": "%0 Journal Article\n%T 痛风\n",
-        "i.txt": "RT Journal Article\nT1 痛风\n",
-        "j.txt": "Title-题名: 痛风\n",
-        "k.txt": "11|t|Gout.\n",
-        "l.txt": "Gout hurts.\n",
-        "m.ris": "TY  - JOUR\nTI  - Gout\nER  - \n",
-        "n.nbib": "PMID- 11\nTI  - Gout\n",
-        "o.tsv": "id\ttext\n1\tGout.\n",
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
+    write_mixed_folder(tmp_path)
     documents = [d for file in find_files([str(tmp_path)]) for d in read_file(file)]
-    assert [d.source for d in documents] == [
-        *("pubmed", "jats", "bioc", "trials", "bioc", "jsonl", "noteexpress", "endnote", "refworks", "cnki"),
-        *("pubtator", "text", "ris", "nbib", "table"),
-    ]
+    assert [d.source for d in documents] == SOURCES
     assert not any(d.error for d in documents)
     assert all("Gout" in d.text or "痛风" in d.text for d in documents)
