@@ -200,6 +200,21 @@ def publish(
 
 
 @app.command()
+def compact(
+    dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")],
+    keep: Annotated[int, typer.Option(help="So many of the newest snapshots can still be opened.", min=1)] = 30,
+) -> None:
+    """Merge the small files of a data set into large ones, and drop what no kept snapshot needs.
+
+    The kept snapshots stay the same. Old files are removed by the next compaction, so that readers can end.
+    """
+    from llmner.commands.compact import run_compact
+
+    with errors_shown():
+        run_compact(dataset, keep, Console())
+
+
+@app.command()
 def candidates(
     data: Annotated[Path, typer.Option(help="Annotated sentences, JSON lines.")],
     tag_set: Annotated[str, typer.Option(help="Tag set they are annotated with, by name or YAML file.")],

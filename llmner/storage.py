@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import itemgetter
@@ -198,6 +198,17 @@ def list_names(uri: str, suffix: str = "") -> list[str]:
 def list_sizes(uri: str) -> dict[str, int]:
     """Return the bytes of the files right below a URI, sorted by their names; none where there is no such folder."""
     return {name: int(entry["size"]) for name, entry in _entries(uri, "file")}
+
+
+def list_revisions(uri: str) -> dict[str, str]:
+    """Return for each file right below a URI what changes when its content does; none where there is no such folder."""
+    return {name: f"{entry['size']} {revision(entry)}" for name, entry in _entries(uri, "file")}
+
+
+def revision(entry: Mapping[str, Any]) -> str:
+    """Return the etag of a file from what a listing says of it, else the time of its last change; empty without."""
+    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created")
+    return next((str(entry[key]).strip('"') for key in keys if entry.get(key)), "")
 
 
 def list_folders(uri: str) -> list[str]:

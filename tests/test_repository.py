@@ -15,6 +15,7 @@ HEAVY = ("torch", "ray", "transformers", "vllm")
 LIGHT_MODULES = [
     "llmner",
     "llmner.annotator",
+    "llmner.commands.compact",
     "llmner.commands.progress",
     "llmner.commands.publish",
     "llmner.conversion",

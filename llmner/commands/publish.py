@@ -43,5 +43,5 @@ def run_publish(uri: str, threshold: float, console: Console) -> None:
     if not parts:
         raise DatasetError(f"{dataset.uri}: no selector has scored it", hint="extract with `select: {mode: on}`")
     rules = Rules.of_parts(parts, threshold=threshold)
-    folder = republish(dataset.layout, dataset.manifests, threshold, partial(decide, rules=rules), in_threads)
+    folder = republish(dataset.layout, dataset.files(), threshold, partial(decide, rules=rules), in_threads)
     console.print(f"Mentions   {folder}", soft_wrap=True, markup=False, highlight=False)

@@ -57,6 +57,25 @@ class Layout:
         return join(self.published, f"{commit:08d}.json")
 
     @property
+    def compactions(self) -> str:
+        """The folder of the records of what was compacted."""
+        return join(self.uri, "compactions")
+
+    def compaction(self, number: int) -> str:
+        """Return the record of a compaction. They sort by name as they do by number."""
+        return join(self.compactions, f"{number:08d}.json")
+
+    @property
+    def batches(self) -> str:
+        """The folder of the documents of all batches."""
+        return join(self.uri, "batches")
+
+    @property
+    def links(self) -> str:
+        """The folder of the links, which follow from the batches and from lexicons."""
+        return join(self.uri, "links")
+
+    @property
     def nightly_locks(self) -> str:
         """The folder of the lock of nightly runs; no batch is called so."""
         return join(self.uri, ".locks", ".nightly")
@@ -89,7 +108,7 @@ class BatchLayout:
     @property
     def documents(self) -> str:
         """The folder of the documents, with their mentions nested in them."""
-        return join(self.dataset, "batches", self.name, "documents")
+        return join(Layout(self.dataset).batches, self.name, "documents")
 
     @property
     def mentions(self) -> str:

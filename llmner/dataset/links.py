@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from llmner import storage
+from llmner.dataset.layout import Layout
 from llmner.errors import DatasetError
 
 LINK_SCHEMA = pa.schema(
@@ -39,7 +40,7 @@ class Links:
 
     def __init__(self, dataset: str, digest: str) -> None:
         self.digest = digest
-        self.uri = storage.join(dataset, "links", digest)
+        self.uri = storage.join(Layout(dataset).links, digest)
         self._description = storage.join(self.uri, "lexicons.json")
         self._current = _current(dataset)
 
@@ -78,4 +79,4 @@ def current_links(dataset: str) -> Links | None:
 
 
 def _current(dataset: str) -> str:
-    return storage.join(dataset, "links", "current.json")
+    return storage.join(Layout(dataset).links, "current.json")

@@ -8,6 +8,7 @@ files of a sequence of updates that came late: see ``oldest_first``.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pydantic import Field
 
@@ -112,8 +113,8 @@ def read_manifests(layout: Layout) -> list[Manifest]:
     Raises:
         DatasetError: One is damaged, or is of an unknown major version.
     """
-    names = storage.list_names(layout.commits, ".json")
-    return in_threads(_read, [storage.join(layout.commits, name) for name in names])
+    listed = storage.list_revisions(layout.commits).items()
+    return in_threads(_read, [(storage.join(layout.commits, n), seen) for n, seen in listed if n.endswith(".json")])
 
 
 def oldest_first(manifests: Sequence[Manifest]) -> list[Manifest]:
@@ -169,7 +170,13 @@ def _of_batch(manifests: list[Manifest], batch: str) -> Manifest | None:
     return next((m for m in manifests if m.batch == batch), None)
 
 
-def _read(uri: str) -> Manifest:
+def _read(uri_and_revision: tuple[str, str]) -> Manifest:
+    return _read_once(*uri_and_revision)
+
+
+@lru_cache(maxsize=1 << 14)
+def _read_once(uri: str, revision: str) -> Manifest:
+    """Read a manifest, once in a process; those of another data set in the same place differ in their revisions."""
     content = storage.read_bytes(uri)
     if content is None:
         raise DatasetError(f"{uri}: the manifest is gone", hint="restore it, or extract into a new --output")

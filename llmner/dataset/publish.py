@@ -5,16 +5,16 @@ publishing again gives the same files.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmner import storage
+from llmner.dataset.compaction import DataFile
 from llmner.dataset.files import ForEach, read_table, write_table
 from llmner.dataset.layout import Layout
-from llmner.dataset.manifest import Manifest
 from llmner.dataset.schema import MENTION_SCHEMA, MENTION_STRUCT, OF_DOCUMENT
 from llmner.documents import Row
 
@@ -41,16 +41,15 @@ def missing(mentions: str, names: Sequence[str]) -> list[str]:
     return sorted(set(names) - set(storage.list_names(mentions, ".parquet")))
 
 
-def republish(
-    layout: Layout, manifests: Sequence[Manifest], threshold: float, decide: Decide, for_each: ForEach
-) -> str:
+def republish(layout: Layout, files: Iterable[DataFile], threshold: float, decide: Decide, for_each: ForEach) -> str:
     """Write the mentions of all committed batches at another threshold, beside those of the data set's own.
 
-    Files that are there already stay, so doing it again adds what was committed since.
+    Files that are there already stay, so doing it again adds what was committed since; those of files that were merged
+    into others go.
 
     Args:
         layout: The data set.
-        manifests: Its manifests.
+        files: Its files.
         threshold: Names the folder.
         decide: Decides by that threshold which mentions are kept.
         for_each: Goes over the files.
@@ -58,11 +57,18 @@ def republish(
     Returns:
         URI of the folder.
     """
-    for manifest in manifests:
-        mentions = layout.mentions_at(threshold, manifest.batch)
-        documents = layout.batch(manifest.batch).documents
-        publish(documents, mentions, missing(mentions, manifest.names), for_each, decide=decide)
-    return layout.republished(threshold)
+    folder = layout.republished(threshold)
+    names: dict[str, list[str]] = {}
+    for file in files:
+        names.setdefault(file.batch, []).append(file.name)
+    for batch, listed in names.items():
+        mentions = layout.mentions_at(threshold, batch)
+        publish(layout.batch(batch).documents, mentions, missing(mentions, listed), for_each, decide=decide)
+    for batch in (name.removeprefix("batch=") for name in storage.list_folders(folder)):
+        mentions = layout.mentions_at(threshold, batch)
+        for name in set(storage.list_names(mentions)) - set(names.get(batch, ())):
+            storage.remove(storage.join(mentions, name))
+    return folder
 
 
 def _publish_file(documents: str, mentions: str, decide: Decide | None, name: str) -> None:

@@ -86,6 +86,8 @@ def publish_view(uri: str, *, memory: str = "4GB") -> Publication:
     last = read_publication(uri)
     if last is not None and last.commit == view.commit:
         return last
+    if last is not None and last.commit < view.oldest:
+        last = None  # what has changed since cannot be told any more
     parts = {part.range: part for part in last.parts} if last else {}
     with database(view.uri, memory=memory) as connection:
         attach(connection, view, "new")

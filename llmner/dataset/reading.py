@@ -1,16 +1,17 @@
 """Reading all that is committed: ``open_committed("entities").mentions.to_table()``.
 
 Invariant: what is open is a snapshot of the commits that were there when it was opened; it holds the files that
-manifests list and no others.
+the newest compaction and the manifests behind it list, and no others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from llmner import storage
+from llmner.dataset.compaction import Compaction, DataFile, read_compaction
 from llmner.dataset.fingerprint import Description, describe
 from llmner.dataset.layout import BatchLayout, Layout
 from llmner.dataset.manifest import Manifest, read_manifests
@@ -25,16 +26,33 @@ class Dataset:
         layout: Where its parts lie.
         description: What it is made with.
         manifests: Its batches in the order of their commits.
+        compaction: What holds the rows of the older ones; None where nothing was compacted.
     """
 
     layout: Layout
     description: Description
     manifests: tuple[Manifest, ...]
+    compaction: Compaction | None
 
     @property
     def uri(self) -> str:
         """Where it lies."""
         return self.layout.uri
+
+    @property
+    def oldest(self) -> int:
+        """The oldest commit that can be opened."""
+        return self.compaction.oldest if self.compaction is not None else 1
+
+    def files(self) -> Iterator[DataFile]:
+        """Yield the files that hold its rows, oldest commit first."""
+        compacted = 0
+        if self.compaction is not None:
+            compacted = self.compaction.oldest
+            yield from self.compaction.files
+        for m in self.manifests[compacted:]:
+            for file in m.files:
+                yield DataFile(batch=m.batch, name=file.name, rows=file.rows, commit=m.commit)
 
     @property
     def documents(self) -> ds.Dataset:
@@ -48,7 +66,7 @@ class Dataset:
 
     def _parquet(self, schema: pa.Schema, folder: Callable[[BatchLayout], str]) -> ds.Dataset:
         fs, _ = storage.arrow_file_system(self.uri)
-        uris = [storage.join(folder(self.layout.batch(m.batch)), name) for m in self.manifests for name in m.names]
+        uris = [storage.join(folder(self.layout.batch(f.batch)), f.name) for f in self.files()]
         paths = [storage.file_system(uri)[1] for uri in uris]
         return ds.FileSystemDataset.from_paths(paths, schema=schema, format=ds.ParquetFileFormat(), filesystem=fs)
 
@@ -64,4 +82,5 @@ def open_committed(uri: str) -> Dataset:
         AccessError, StorageError: See ``storage.access``.
     """
     layout = Layout.at(uri)
-    return Dataset(layout, describe(layout), tuple(read_manifests(layout)))
+    description, compaction = describe(layout), read_compaction(layout)
+    return Dataset(layout, description, tuple(read_manifests(layout)), compaction)

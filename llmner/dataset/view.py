@@ -7,7 +7,7 @@ Invariant: a view reads the files of its commits and no others; each document (s
 it, and each mention stands once. Nothing is copied, and memory is DuckDB's, which is bounded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,23 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ViewFile:
-    """A committed file of documents and the files that are derived from it.
+    """A committed file of documents and the files that are derived from it; see ``compaction.DataFile``.
 
     Attributes:
-        commit: Number of the commit that brought it, from 1.
-        age: Place of that commit among all by the age of their content, oldest first.
-        replaced: Whether a new baseline has replaced it; what it says of a text still holds.
-        batch: Its batch.
-        name: Its name, the same in ``documents/``, ``mentions/`` and ``links/``.
         documents: URI.
         mentions: URI.
     """
 
-    commit: int
-    age: int
-    replaced: bool
+    commit: int | None
     batch: str
     name: str
+    rows: int
     documents: str
     mentions: str
 
@@ -59,11 +53,17 @@ class View:
         uri: The data set.
         commit: Number of the last commit that counts; 0 before the first.
         files: Of all commits up to that one, in their order.
+        commits: Numbers of these commits by the age of their content, oldest first.
+        replaced: How many of them a new baseline has replaced; what they say of a text still holds.
+        oldest: The oldest commit of the data set that can be opened.
     """
 
     uri: str
     commit: int
     files: tuple[ViewFile, ...]
+    commits: tuple[int, ...]
+    replaced: int
+    oldest: int
 
 
 def open_view(uri: str, commit: int | None = None) -> View:
@@ -74,24 +74,24 @@ def open_view(uri: str, commit: int | None = None) -> View:
         commit: Number of the commit; the newest by default.
 
     Raises:
-        DatasetError: There is no data set, or no such commit.
+        DatasetError: There is no data set, no such commit, or it is not kept any more.
     """
     dataset = open_committed(uri)
     newest = len(dataset.manifests)
     if commit is not None and not 0 <= commit <= newest:
         raise DatasetError(f"{uri}: there is no commit {commit}", hint=f"the newest is {newest}")
     last = newest if commit is None else commit
+    if 0 < last < dataset.oldest:
+        raise DatasetError(f"{uri}: commit {last} is not kept any more", hint=f"the oldest is {dataset.oldest}")
     files = []
+    for f in dataset.files() if last else ():
+        if f.commit is None or f.commit <= last:
+            batch = dataset.layout.batch(f.batch)
+            places = (storage.join(folder, f.name) for folder in (batch.documents, batch.mentions))
+            files.append(ViewFile(f.commit, f.batch, f.name, f.rows, *places))
     by_age = oldest_first(dataset.manifests[:last])
-    ages = {m.commit: age for age, m in enumerate(by_age)}
-    replaced = count_replaced(by_age)
-    for manifest in dataset.manifests[:last]:
-        batch = dataset.layout.batch(manifest.batch)
-        age = ages[manifest.commit]
-        for name in manifest.names:
-            places = (storage.join(folder, name) for folder in (batch.documents, batch.mentions))
-            files.append(ViewFile(manifest.commit, age, age < replaced, manifest.batch, name, *places))
-    return View(dataset.uri, last, tuple(files))
+    commits = tuple(m.commit for m in by_age)
+    return View(dataset.uri, last, tuple(files), commits, count_replaced(by_age), dataset.oldest)
 
 
 @contextmanager
@@ -131,28 +131,13 @@ def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, 
     Raises:
         DatasetError: Files of links are missing.
     """
-    connection.execute(f"CREATE SCHEMA {schema}")
     if links is not None and (missing := missing_links(view, links)):
         hint = "run `llmner link` with the same lexicons again"
         raise DatasetError(f"{view.uri}: {len(missing)} files of mentions have no links yet", hint=hint)
-    files = pa.table(
-        {
-            "file": pa.array(range(len(view.files)), pa.int32()),
-            "commit": pa.array([f.commit for f in view.files], pa.int32()),
-            "age": pa.array([f.age for f in view.files], pa.int32()),
-            "replaced": pa.array([f.replaced for f in view.files], pa.bool_()),
-            "documents": pa.array([f.documents for f in view.files], pa.string()),
-            "mentions": pa.array([f.mentions for f in view.files], pa.string()),
-            "links": pa.array([links.file(f.batch, f.name) if links else None for f in view.files], pa.string()),
-        }
-    )
-    connection.from_arrow(files).create(f"{schema}.files")
-    for part, row in (("documents", DOCUMENT_SCHEMA), ("mentions", MENTION_SCHEMA), ("links", LINK_SCHEMA)):
-        uris = [uri for uri in files[part].to_pylist() if uri is not None]
-        _attach_files(connection, schema, part, uris, row)
-    connection.execute(_CURRENT.format(schema=schema))
+    attach_rows(connection, view, schema, links=links)
+    connection.execute(_CURRENT.format(schema=schema, last=_LAST.format(rows="rows")))
     connection.execute(f"""
-        CREATE VIEW {schema}.documents AS SELECT rows.* REPLACE (current.year AS year)
+        CREATE VIEW {schema}.documents AS SELECT rows.* EXCLUDE (commit) REPLACE (current.year AS year)
         FROM {schema}.all_documents AS rows JOIN {schema}.current USING (doc_key, file);
         CREATE VIEW {schema}.mentions AS SELECT rows.* REPLACE (current.year AS year)
         FROM {schema}.all_mentions AS rows JOIN {schema}.current USING (doc_key, file);
@@ -161,20 +146,98 @@ def attach(connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, 
     """)
 
 
-# The row that each document has in a view: where it was tagged, and its year, which its source may revise. A batch has
-# one row of a version, so a version and a commit name a row.
+def attach_rows(
+    connection: "duckdb.DuckDBPyConnection", view: View, schema: str, *, links: Links | None = None
+) -> None:
+    """Make the relations that a view is made from, in a schema of its own.
+
+    ``all_documents``, ``all_mentions`` and ``all_links`` are the rows of all files with the file's number; documents
+    have ``commit``, too. ``rows`` are the documents that could be read and tagged, or were withdrawn, without their
+    texts; ``last`` are those of them that count, for each version the one of the newest content.
+
+    Args:
+        connection: From ``database``.
+        view: The view.
+        schema: Name of the schema, new.
+        links: Links of the mentions; without them there are none.
+    """
+    connection.execute(f"CREATE SCHEMA {schema}")
+    files = pa.table(
+        {
+            "file": pa.array(range(len(view.files)), pa.int32()),
+            "commit": pa.array([f.commit for f in view.files], pa.int32()),
+            "documents": pa.array([f.documents for f in view.files], pa.string()),
+            "mentions": pa.array([f.mentions for f in view.files], pa.string()),
+            "links": pa.array([links.file(f.batch, f.name) if links else None for f in view.files], pa.string()),
+        }
+    )
+    connection.from_arrow(files).create(f"{schema}.files")
+    commits = pa.table(
+        {
+            "commit": pa.array(view.commits, pa.int32()),
+            "age": pa.array(range(len(view.commits)), pa.int32()),
+            "replaced": pa.array([age < view.replaced for age in range(len(view.commits))], pa.bool_()),
+        }
+    )
+    connection.from_arrow(commits).create(f"{schema}.commits")
+    numbered = DOCUMENT_SCHEMA.append(pa.field("file", pa.int32())).append(pa.field("commit", pa.int32()))
+    _make(connection, schema, "documents", select_documents(schema, view.files), numbered)
+    for part, row in (("mentions", MENTION_SCHEMA), ("links", LINK_SCHEMA)):
+        query = _select(schema, part, [uri for uri in files[part].to_pylist() if uri is not None], row)
+        _make(connection, schema, part, query, row.append(pa.field("file", pa.int32())))
+    connection.execute(_ROWS.format(schema=schema, last=_LAST.format(rows=f"{schema}.rows")))
+
+
+def select_documents(schema: str, files: Sequence[ViewFile]) -> str:
+    """Return the query of the rows of some of an attached view's files, with ``file`` and ``commit``; none of none."""
+    single = [f.documents for f in files if f.commit is not None]
+    several = [f.documents for f in files if f.commit is None]
+    queries = (
+        _select(schema, "documents", single, DOCUMENT_SCHEMA, "files.commit"),
+        _select(schema, "documents", several, DOCUMENT_SCHEMA, "rows.commit"),
+    )
+    return " UNION ALL ".join(filter(None, queries))
+
+
+def _select(schema: str, part: str, uris: Sequence[str], row: pa.Schema, *more: str) -> str:
+    """Return the query of the rows of files with ``file``, the number of their file, and more columns."""
+    if not uris:
+        return ""
+    names = ", ".join([*(f'rows."{name}"' for name in row.names), "files.file", *more])
+    return f"""
+        SELECT {names} FROM read_parquet([{listed(uris)}], filename = true) AS rows
+        JOIN {schema}.files AS files ON rows.filename = files.{part}
+    """
+
+
+def _make(connection: "duckdb.DuckDBPyConnection", schema: str, part: str, query: str, row: pa.Schema) -> None:
+    """Make the relation of a query; without one an empty relation."""
+    if query:
+        connection.execute(f"CREATE VIEW {schema}.all_{part} AS {query}")
+    else:
+        connection.from_arrow(row.empty_table()).create(f"{schema}.all_{part}")
+
+
+# A batch has one row of a version, so a version and a commit name a row; so do a version and a file.
+_ROWS = """
+CREATE VIEW {schema}.rows AS
+SELECT source, source_id, version, doc_key, text_sha256, status, year, file, commit, age, replaced
+FROM {schema}.all_documents JOIN {schema}.commits USING (commit)
+WHERE status IN ('ok', 'empty', 'unchanged', 'withdrawn');
+CREATE VIEW {schema}.last AS {last}
+"""
+
+_LAST = """
+SELECT doc_key, unnest(arg_max(
+    {{source: source, source_id: source_id, version: version, text_sha256: text_sha256, status: status, year: year,
+      file: file, commit: commit}}, age))
+FROM {rows} WHERE NOT replaced GROUP BY doc_key
+"""
+
+# The row that each document has in a view: where it was tagged, and its year, which its source may revise.
 _CURRENT = """
 CREATE TABLE {schema}.current AS
-WITH rows AS (
-    SELECT source, source_id, version, doc_key, text_sha256, status, year, file, commit, age, replaced
-    FROM {schema}.all_documents JOIN {schema}.files USING (file)
-    WHERE status IN ('ok', 'empty', 'unchanged', 'withdrawn')
-), last AS (
-    SELECT doc_key, unnest(arg_max(
-        {{source: source, source_id: source_id, version: version, text_sha256: text_sha256, status: status, year: year,
-          file: file, commit: commit}}, age))
-    FROM rows WHERE NOT replaced GROUP BY doc_key
-), newest AS (
+WITH rows AS (FROM {schema}.rows), last AS ({last}), newest AS (
     SELECT source, source_id, unnest(arg_max(
         {{doc_key: doc_key, text_sha256: text_sha256, status: status, year: year, file: file, commit: commit}},
         version))
@@ -218,18 +281,4 @@ def changes(connection: "duckdb.DuckDBPyConnection", old: str, new: str) -> None
         CREATE VIEW {new}.changed AS SELECT source, source_id FROM (
             SELECT * EXCLUDE (file) FROM {new}.current EXCEPT SELECT * EXCLUDE (file) FROM {old}.current);
         CREATE VIEW {new}.withdrawn AS SELECT source, source_id FROM {old}.current ANTI JOIN {new}.current {same};
-    """)
-
-
-def _attach_files(
-    connection: "duckdb.DuckDBPyConnection", schema: str, part: str, uris: list[str], row: pa.Schema
-) -> None:
-    if not uris:
-        empty = row.append(pa.field("file", pa.int32())).empty_table()
-        connection.from_arrow(empty).create(f"{schema}.all_{part}")
-        return
-    connection.execute(f"""
-        CREATE VIEW {schema}.all_{part} AS
-        SELECT rows.* EXCLUDE (filename), files.file FROM read_parquet([{listed(uris)}], filename = true) AS rows
-        JOIN {schema}.files AS files ON rows.filename = files.{part}
     """)

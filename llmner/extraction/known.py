@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from llmner.dataset.compaction import read_compaction
 from llmner.dataset.ledger import ENTRY_SCHEMA, Ledger, entries
 from llmner.dataset.manifest import read_manifests
 from llmner.dataset.schema import RECORD_BITS
@@ -46,10 +47,10 @@ def find_known(plan: Plan) -> Known:
 
     Ray runs; the inputs are read in tasks on it.
     """
-    manifests = read_manifests(plan.layout)
+    compaction, manifests = read_compaction(plan.layout), read_manifests(plan.layout)
     if not manifests:
         return NOTHING_KNOWN
-    ledger = Ledger(plan.layout, manifests)
+    ledger = Ledger(plan.layout, manifests, compaction)
     ledger.update(in_tasks)
     read = in_tasks(partial(_read, plan.config.fields), list(enumerate(plan.files)))
     records = pa.concat_tables(read)

@@ -16,9 +16,10 @@ from importlib.metadata import version
 from llmner import __version__, storage
 from llmner.config import JobConfig
 from llmner.dataset.commit import Counted, check_files, commit, count, is_settled, recover, settle
+from llmner.dataset.compaction import read_compaction
 from llmner.dataset.files import in_threads
 from llmner.dataset.fingerprint import ensure
-from llmner.dataset.layout import BatchLayout
+from llmner.dataset.layout import BatchLayout, Layout
 from llmner.dataset.lock import BatchLock
 from llmner.dataset.manifest import Draft, Manifest, find_manifest
 from llmner.dataset.schema import SCHEMA_VERSION
@@ -112,9 +113,14 @@ def planned(
 def finished(batch: BatchLayout, manifest: Manifest) -> Extracted:
     """Return a committed batch, whose files are there; what its run left undone is done.
 
+    Of a batch that was compacted the manifest lists the files that are left.
+
     Raises:
         DatasetError: Files of it are missing.
     """
+    compaction = read_compaction(Layout(batch.dataset))
+    if compaction is not None and manifest.commit <= compaction.oldest:
+        return Extracted(compaction.left(manifest), batch, already_done=True, progress=Progress())
     check_files(batch, manifest)
     if not is_settled(batch, manifest):
         with BatchLock(batch.locks):

@@ -21,7 +21,7 @@ from llmner.sources.archives import SUFFIXES as ARCHIVES
 from llmner.sources.format import peek
 from llmner.sources.opening import CHECKSUM_SUFFIX, bucket_of, read_chunks, reading
 from llmner.sources.registry import AUTO, FORMATS, called, format_named, recognised
-from llmner.storage import file_system
+from llmner.storage import file_system, revision
 
 logger = logging.getLogger(__name__)
 
@@ -176,6 +176,4 @@ def _check_recognised(url: str) -> None:
 
 def _source_file(fs: fsspec.AbstractFileSystem, info: dict[str, Any], format: str) -> SourceFile:
     url = info["name"] if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(info["name"])
-    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created")
-    revision = next((str(info[key]).strip('"') for key in keys if info.get(key)), "")
-    return SourceFile(url, format, info["size"], revision)
+    return SourceFile(url, format, info["size"], revision(info))

@@ -38,6 +38,20 @@ def test_snapshots_are_listed_with_what_they_brought(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines] == ["1", "2"]
 
 
+def test_what_was_compacted_is_no_snapshot_any_more(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        commit(str(tmp_path), f"night-{number}", [Document(str(number), "Asthma.")])
+    result = CliRunner().invoke(app, ["compact", str(tmp_path), "--keep", "1"])
+    assert result.exit_code == 0
+    assert "4 files into 1, 0 rows dropped" in result.output
+    assert "commit 4" in result.output
+    result = CliRunner().invoke(app, ["snapshots", str(tmp_path)], env={"COLUMNS": "200"})
+    assert "night-4" in result.output
+    assert "night-3" not in result.output
+    again = CliRunner().invoke(app, ["compact", str(tmp_path), "--keep", "1"])
+    assert "4 files that the compaction before" in again.output
+
+
 def test_log_lines_in_json(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "llmner", "--log-format", "json", "nightly", str(tmp_path), "--output", "out"]
     (tmp_path / "notes.docx").write_text("passed over")

@@ -1,8 +1,14 @@
 """Which batch is newer, and which ones a new baseline has replaced."""
 
-import pytest
+from pathlib import Path
+from shutil import rmtree
 
-from llmner.dataset.manifest import Manifest, count_replaced, oldest_first
+import pytest
+from small_dataset import Document, commit
+
+from llmner import storage
+from llmner.dataset.layout import Layout
+from llmner.dataset.manifest import Manifest, count_replaced, oldest_first, read_manifests
 from llmner.dataset.schema import SCHEMA_VERSION
 
 Batch = tuple[str | None, int | None]  # place; the commit that is tried again
@@ -55,3 +61,17 @@ def test_a_baseline_replaces_what_is_older_than_its_first_file() -> None:
     assert [m.commit for m in ordered] == [1, 2, 4, 3, 5, 6]
     assert count_replaced(ordered) == 3
     assert count_replaced(oldest_first(manifests(*batches))) == 0
+
+
+def test_a_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout, read = Layout.at(str(tmp_path / "set")), []
+    read_bytes = storage.read_bytes
+    monkeypatch.setattr(storage, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
+    for number in range(1, 4):
+        commit(layout.uri, f"batch-{number}", [Document("1", "Asthma.")])
+        assert [m.batch for m in read_manifests(layout)] == [f"batch-{n}" for n in range(1, number + 1)]
+    read_manifests(layout)
+    assert [uri for uri in read if uri.startswith(layout.commits)] == [layout.manifest(n) for n in range(1, 4)]
+    rmtree(layout.uri)
+    commit(layout.uri, "another", [Document("1", "Asthma.")])
+    assert [m.batch for m in read_manifests(layout)] == ["another"]

@@ -22,6 +22,7 @@ from year import Citation, Night, UpdateFile, merged, nights
 from llmner import storage
 from llmner.commands.outcome import EXIT_STOPPED
 from llmner.config import JobConfig
+from llmner.dataset.compact import compact
 from llmner.dataset.layout import Layout
 from llmner.dataset.manifest import read_manifests
 from llmner.dataset.snapshot import open_dataset
@@ -102,7 +103,9 @@ def tagged(uri: str) -> int:
     return sum(m.counts["ok"] + m.counts["empty"] for m in read_manifests(Layout.at(uri)) if m.files)
 
 
-def check_year(folder: str, output: str, year: list[Night], run: Callable[..., object]) -> None:
+def check_year(
+    folder: str, output: str, year: list[Night], run: Callable[..., object], *, compacted: bool = False
+) -> None:
     arrived: list[UpdateFile] = []
     first, old, before = "", {}, 0
     for night in year:
@@ -118,13 +121,16 @@ def check_year(folder: str, output: str, year: list[Night], run: Callable[..., o
         assert replayed(output, old, before) == new
         texts = {(i, c.title) for file in arrived for i, c in file.citations.items() if i not in file.deleted}
         assert tagged(output) == len(texts)
+        if compacted:
+            compact(output, keep=1)
+            assert view_of(output) == new
         old, before = new, len(read_manifests(Layout.at(output)))
         assert run(config, baseline=night.baseline).batches == []
 
 
 def test_a_few_nights(tmp_path: Path) -> None:
     year = list(nights(baseline=2, days=2, size=4))
-    check_year(str(tmp_path / "in"), str(tmp_path / "out"), year, run_nightly)
+    check_year(str(tmp_path / "in"), str(tmp_path / "out"), year, run_nightly, compacted=True)
 
 
 UNTAGGABLE = {"1": "Aspirin UNTAGGABLE.", "2": "Aspirin UNTAGGABLE.", "3": "Fever."}
