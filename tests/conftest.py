@@ -17,7 +17,7 @@ settings.load_profile("unhurried")
 
 S3_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "tester",
-    "AWS_SECRET_ACCESS_KEY": "tester",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-the-tester",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_MAX_ATTEMPTS": "2",

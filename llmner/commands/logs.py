@@ -5,7 +5,17 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
+from llmner.report.terminal import visible
+
 Kind = Literal["text", "json"]
+
+
+class TextFormatter(logging.Formatter):
+    """Writes a record as a line for people; what files and documents bring into it cannot command a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return visible(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,5 +40,5 @@ def log_to_stderr(kind: Kind) -> None:
     if kind == "json":
         handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+        handler.setFormatter(TextFormatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -1,11 +1,14 @@
 """Whole jobs with input and output on a real S3 API over HTTP."""
 
+import io
+import os
 from pathlib import Path
 
 import boto3
 import pytest
 from capital_words import run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
+from ray.cloudpickle import CloudPickler
 from s3fs import S3FileSystem
 
 from llmner import storage
@@ -47,6 +50,35 @@ def test_a_job_on_s3_gives_what_it_gives_on_a_disk(bucket: str, corpus: Path, tm
             *(f"out/mentions/batch={batch}/{n}" for n in names),
         ]
     )
+
+
+def test_a_secret_is_neither_stored_nor_logged_nor_sent(
+    bucket: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[bytes] = []
+
+    class NotingPickler(CloudPickler):
+        def __init__(self, file: io.BytesIO, *args: object, **options: object) -> None:
+            super().__init__(file, *args, **options)
+            self._written = file
+
+        def dump(self, obj: object) -> None:
+            super().dump(obj)
+            sent.append(self._written.getvalue())
+
+    monkeypatch.setattr("ray.cloudpickle.cloudpickle.CloudPickler", NotingPickler)
+    monkeypatch.setattr("ray.cloudpickle.cloudpickle.Pickler", NotingPickler)
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(10)])
+    client = boto3.client("s3")
+    client.upload_file(str(corpus / "a.jsonl"), bucket, "in/a.jsonl")
+    with caplog.at_level("DEBUG"):
+        run(job(f"s3://{bucket}/in/", f"s3://{bucket}/out"))
+    keys = [o["Key"] for o in client.list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]]
+    stored = [client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+    rows = repr([*documents(f"s3://{bucket}/out"), *mentions(f"s3://{bucket}/out")])  # what is compressed in them
+    assert any(bucket.encode() in piece for piece in sent), "nothing was noted"
+    for piece in (*sent, *stored, rows.encode(), caplog.text.encode()):
+        assert os.environ["AWS_SECRET_ACCESS_KEY"].encode() not in piece
 
 
 def test_a_path_is_never_a_pattern(bucket: str, corpus: Path) -> None:
