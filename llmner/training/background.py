@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 # glibc keeps freed memory for the next allocation of its size; batches differ in size, and it would keep several times
 # what one of them needs. From this size on, in bytes, it gives memory back at once.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+_LAST_STEP = 1800  # seconds after SIGTERM in which a step and a checkpoint end, on a machine that does much else
 _POLL = 5.0  # seconds between two looks whether the machine is free again
 
 
@@ -54,7 +55,8 @@ def start(command: Sequence[str], folder: Path, *, processes: int) -> tuple[int,
         except BlockingIOError:
             lock.seek(0)
             return int(lock.read()), False
-        distributed = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        options = ["--standalone", f"--nproc-per-node={processes}", f"--shutdown-timeout={_LAST_STEP}"]
+        distributed = ["-m", "torch.distributed.run", *options]
         process = subprocess.Popen(
             ["nice", "-n", "19", sys.executable, *(distributed if processes > 1 else []), *command],
             stdin=subprocess.DEVNULL,
