@@ -309,6 +309,34 @@ def inspect(
 
 
 @app.command()
+def report(
+    dataset: Dataset,
+    output: Annotated[str | None, typer.Option(help="File to write; by default report.html in the data set.")] = None,
+    commit: CommitOption = None,
+    batch: Annotated[str | None, typer.Option(help="Only what this batch brought.")] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Annotated sentences of its documents, JSON lines: are scores probabilities?")
+    ] = None,
+    price: Annotated[float | None, typer.Option(help="What an hour of the machines costs.", min=0)] = None,
+    memory: Annotated[str, typer.Option(help="Most memory that the joins may take.")] = "4GB",
+) -> None:
+    """Write a page about a data set: documents, failures, mentions, concepts, scores, rates, drift, graph."""
+    from llmner.commands.report import run_report
+
+    with errors_shown():
+        run_report(
+            dataset,
+            Console(),
+            output=output,
+            commit=commit,
+            batch=batch,
+            gold=gold,
+            price=price,
+            memory=memory,
+        )
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the card of this model; by default list all.")] = None,
 ) -> None:

@@ -5,6 +5,7 @@ Invariant: a concept identifier is ``prefix:local``, without white space or ``|`
 """
 
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -106,6 +107,40 @@ _TYPE_OF_PREFIX = {
 }
 
 _CURIE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*:[^\s|<>\"{}\\^`]+")
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A concept in a collection of documents.
+
+    Attributes:
+        id: Its CURIE.
+        name: Its name.
+        type: One of ``CONCEPT_TYPES``, or the name of a type of the user's.
+        documents: Documents that mention it.
+    """
+
+    id: str
+    name: str
+    type: str
+    documents: int
+
+
+@dataclass(frozen=True)
+class CoOccurrence:
+    """Two concepts that documents mention together.
+
+    Attributes:
+        subject: CURIE of the one.
+        object: CURIE of the other.
+        documents: Documents that mention both.
+        log_likelihood: Log-likelihood ratio over documents.
+    """
+
+    subject: str
+    object: str
+    documents: int
+    log_likelihood: float
 
 
 def is_curie(text: str) -> bool:

@@ -42,6 +42,8 @@ LIGHT_MODULES = [
     "llmner.mentions",
     "llmner.segmentation",
     "llmner.sources.registry",
+    "llmner.commands.inspect",
+    "llmner.commands.report",
     "llmner.selection.calibration",
     "llmner.selection.candidates",
     "llmner.selection.competition",

@@ -76,6 +76,11 @@ class Layout:
         return join(self.uri, "links")
 
     @property
+    def report(self) -> str:
+        """The page about all of it."""
+        return join(self.uri, "report.html")
+
+    @property
     def nightly_locks(self) -> str:
         """The folder of the lock of nightly runs; no batch is called so."""
         return join(self.uri, ".locks", ".nightly")

@@ -6,7 +6,7 @@ that its source has not withdrawn, and each mention once. It is read from the co
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -94,6 +94,17 @@ class Snapshot:
     def mentions(self) -> Rows:
         """The mentions that are kept, one a row."""
         return Rows(MENTION_SCHEMA, self, "mentions")
+
+    def of_batch(self, batch: str) -> "Snapshot":
+        """Return what one batch brought of it.
+
+        Raises:
+            DatasetError: There is no such batch in it.
+        """
+        files = tuple(f for f in self.view.files if f.batch == batch)
+        if not files:
+            raise DatasetError(f"{self.uri}: no batch {batch}", hint="`llmner snapshots` lists them")
+        return replace(self, view=replace(self.view, files=files))
 
     def changes(self, since: int) -> Changes:
         """Return what has changed since an earlier commit: who takes it over has this snapshot.

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmner.errors import DatasetError
-from llmner.report.templates import TEMPLATES
-
-# Hues (degrees) that are told apart well, the most different first.
-_HUES = (255, 30, 150, 320, 85, 200, 0, 120, 285, 60, 175, 230)
+from llmner.report.templates import HUES, TEMPLATES
 
 Mention = Mapping[str, Any]  # a row of MENTION_STRUCT
 
@@ -62,7 +59,7 @@ def highlight_page(documents: Sequence[Mapping[str, Any]], *, title: str = "Ment
         total=sum(of_set.total() for of_set in counts.values()),
         nested=sum(m["kept"] and m["parent"] is not None for d in documents for m in d["mentions"]),
         style=_hues(counts),
-        hues=_HUES,
+        hues=HUES,
     )
 
 
@@ -88,9 +85,9 @@ def _hues(counts: Mapping[str, Counter[str]]) -> dict[tuple[str, str], int]:
     by_name: dict[str, int] = {}
     hues: dict[tuple[str, str], int] = {}
     for tag_set, of_set in counts.items():
-        free = list(_HUES)
+        free = list(HUES)
         for name, _ in of_set.most_common():
-            free = free or list(_HUES)
+            free = free or list(HUES)
             hue = by_name[name] if by_name.get(name) in free else free[0]
             free.remove(hue)
             hues[tag_set, name] = hue

@@ -61,12 +61,12 @@ def shares_plot(rows: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> 
 
     Args:
         rows: For each row its count of each part.
-        parts: The parts, in the order of ``KIND_COLOURS``.
+        parts: The parts, in the order of ``KIND_COLOURS``, no more than it has.
     """
     with mpl.rc_context(_STYLE):
         figure, axes = _axes(list(rows))
         left = [0] * len(rows)
-        for part, colour in zip(parts, KIND_COLOURS, strict=True):
+        for part, colour in zip(parts, KIND_COLOURS, strict=False):
             counts = [row[part] for row in rows.values()]
             axes.barh(range(len(rows)), counts, left=left, height=0.62, color=colour, label=part)
             left = [a + b for a, b in zip(left, counts, strict=True)]
@@ -105,6 +105,34 @@ def square_plot(
         for (name, point), colour in zip(marks.items(), KIND_COLOURS[1:], strict=False):
             axes.plot(*point, ls="", marker="o", ms=8, color=colour, label=name, zorder=4)
         if marks:
+            _legend(figure)
+        return _svg(figure)
+
+
+def columns_plot(series: Mapping[str, Sequence[int]], names: Sequence[str], *, x: str, y: str) -> str:
+    """Draw counts as columns, one above the other where there are several series, as SVG.
+
+    Args:
+        series: The counts of each, in the order of the names.
+        names: What stands below the columns.
+        x: Name of the axis.
+        y: Name of the axis.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(1.2 * _WIDTH, 0.7 * _WIDTH), layout="constrained")
+        axes = figure.add_subplot(xlabel=x, ylabel=y)
+        bottom = [0] * len(names)
+        for (name, counts), colour in zip(series.items(), (ACCENT, "#b9c1cc"), strict=False):
+            axes.bar(range(len(names)), counts, bottom=bottom, width=0.8, color=colour, label=name)
+            bottom = [a + b for a, b in zip(bottom, counts, strict=True)]
+        axes.set_xticks(range(len(names)), labels=names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.tick_params(length=0)
+        axes.grid(axis="y", color=LINE, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        if len(series) > 1:
             _legend(figure)
         return _svg(figure)
 
