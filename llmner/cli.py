@@ -337,6 +337,22 @@ def report(
 
 
 @app.command()
+def compare(
+    first: Dataset,
+    second: Annotated[str, typer.Argument(help="The other data set, or the same for two commits of it.")],
+    first_commit: Annotated[int | None, typer.Option(help="Commit of the first; by default the newest.")] = None,
+    second_commit: Annotated[int | None, typer.Option(help="Commit of the second; by default the newest.")] = None,
+    html: Annotated[str | None, typer.Option(help="File to write the page to; a path or URL.")] = None,
+    memory: Annotated[str, typer.Option(help="Most memory that the joins may take.")] = "4GB",
+) -> None:
+    """Show where two data sets of the same documents differ: models, thresholds or versions side by side."""
+    from llmner.commands.compare import run_compare
+
+    with errors_shown():
+        run_compare(first, second, Console(), commits=(first_commit, second_commit), html=html, memory=memory)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the card of this model; by default list all.")] = None,
 ) -> None:

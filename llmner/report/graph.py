@@ -73,14 +73,17 @@ def _placed(nodes: Sequence[Concept], edges: Sequence[CoOccurrence]) -> dict[str
     """Place each part of the graph that hangs together by itself, and the parts in rows, the largest first."""
     import networkx as nx
 
-    graph = nx.Graph()
+    pairs = [(e.subject, e.object) for e in edges]
+    graph = nx.Graph(pairs)
     graph.add_nodes_from(node.id for node in nodes)
-    graph.add_edges_from((e.subject, e.object) for e in edges)
     boxes = _boxes(nodes)
     left = top = height = 0.0
     for part in sorted(nx.connected_components(graph), key=lambda ids: (-len(ids), min(ids))):
         own = [boxes[node.id] for node in nodes if node.id in part]
-        _arrange(own, nx.spring_layout(graph.subgraph(b.id for b in own), k=1.6 / len(own) ** 0.5, seed=7))
+        connected = nx.Graph()  # not a subgraph, whose order would be another one in each process
+        connected.add_nodes_from(b.id for b in own)
+        connected.add_edges_from(pair for pair in pairs if pair[0] in part)
+        _arrange(own, nx.spring_layout(connected, k=1.6 / len(own) ** 0.5, seed=7))
         push_apart(own)
         x, y, right, bottom = _edges(own)
         if left and left + right - x > _WIDTH:

@@ -85,10 +85,10 @@ def snapshot_page(
         look = Look(connection, manifests, price, judged, picture)
         sections = [section for make in SECTIONS if (section := make(look)) is not None]
         [(documents, mentions)] = look.ask("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM mentions)")
-    return TEMPLATES.get_template("snapshot.html").render(
-        name=dataset.layout.name,
-        snapshot=snapshot,
-        finished=manifests[-1].finished if manifests else "",
+    finished = f" · {manifests[-1].finished[:16].replace('T', ' ')}" if manifests else ""
+    return TEMPLATES.get_template("figures.html").render(
+        title=dataset.layout.name,
+        about=[f"{snapshot.uri} · commit {snapshot.commit}{finished}"],
         figures={"documents": documents, "mentions": mentions, "commits": len(manifests)},
         sections=sections,
         made_with=dataset.description.parts,
