@@ -97,6 +97,23 @@ def extract(
 
 
 @app.command()
+def plan(
+    inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or patterns; paths or URLs.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Job file (YAML).")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Load the models here and measure them for a minute.")
+    ] = False,
+    price: Annotated[float | None, typer.Option(help="What an hour of a worker costs.", min=0)] = None,
+) -> None:
+    """Say what a run will take: documents, tokens, time, memory, output, requests and money; nothing is started."""
+    from llmner.commands.plan import run_plan
+
+    with errors_shown():
+        job = load_config(config, {"output": "unused", **_given({"inputs": inputs or None})})
+        run_plan(job, Console(), measured=measure, price=price)
+
+
+@app.command()
 def nightly(
     inputs: Annotated[list[str] | None, typer.Argument(help="Where new files appear; paths or URLs.")] = None,
     output: Annotated[str | None, typer.Option(help="Data set to bring up to date; a path or URL.")] = None,

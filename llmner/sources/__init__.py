@@ -6,7 +6,7 @@ next time.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from llmner.documents import FILE_SOURCE, Document
 from llmner.errors import InputError, LlmnerError
@@ -23,13 +23,20 @@ from llmner.sources.texts import MAX_TEXT
 logger = logging.getLogger(__name__)
 
 
-def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+def read_file(
+    file: SourceFile,
+    fields: FieldMap = DEFAULT_FIELDS,
+    *,
+    max_text: int = MAX_TEXT,
+    on_read: Callable[[int], None] | None = None,
+) -> Iterator[Document]:
     """Read the documents of a file, one after another.
 
     Args:
         file: The file.
         fields: Which field is which, for formats whose records have named fields.
         max_text: Code points above which a document is rejected.
+        on_read: Is told the bytes of each piece that is read, as it is stored; of a zip file those of its beginning.
 
     Yields:
         Its documents; last, if the file or its rest cannot be read, one with that error.
@@ -39,7 +46,7 @@ def read_file(file: SourceFile, fields: FieldMap = DEFAULT_FIELDS, *, max_text: 
     """
     try:
         verify_checksum(file.url)
-        head, chunks = peek(read_chunks(file.url))
+        head, chunks = peek(read_chunks(file.url, on_read))
         archive = members(file.url, head, chunks)
         if archive is None:
             yield from _read(file.url, chunks, file.format, fields, max_text)

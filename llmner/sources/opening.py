@@ -8,7 +8,7 @@ import hashlib
 import logging
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import IO
@@ -68,8 +68,12 @@ def open_file(url: str) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def read_chunks(url: str) -> Iterator[bytes]:
+def read_chunks(url: str, on_read: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """Read the content of a file in pieces, decompressed if its first bytes are those of gzip or Zstandard.
+
+    Args:
+        url: Where it is.
+        on_read: Is told the bytes of each piece as it is stored.
 
     Raises:
         InputError: The file is empty, or its compressed data are damaged.
@@ -78,13 +82,19 @@ def read_chunks(url: str) -> Iterator[bytes]:
     """
     empty = True
     with open_file(url) as stream:
-        chunks = iter(lambda: stream.read(CHUNK), b"")
-        for piece in decompressed(chunks, url):
+        for piece in decompressed(_pieces(stream, on_read), url):
             if piece:
                 empty = False
                 yield piece
     if empty:
         raise InputError(f"{url}: the file is empty", hint="fetch it again")
+
+
+def _pieces(stream: IO[bytes], on_read: Callable[[int], None] | None) -> Iterator[bytes]:
+    while piece := stream.read(CHUNK):
+        if on_read is not None:
+            on_read(len(piece))
+        yield piece
 
 
 def verify_checksum(url: str) -> None:
