@@ -16,6 +16,7 @@ from rich.table import Table
 
 from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.commands.convert import parsed_types
+from llmner.commands.progress import steps_shown
 from llmner.errors import ConfigError
 from llmner.evaluation.card import figures_section, with_section
 from llmner.evaluation.evaluate import Evaluation, evaluate
@@ -109,7 +110,8 @@ def run_evaluation(
     evaluations = []
     for (name, sentences, tag_set), mapped in zip(corpora, maps, strict=True):
         counted = None if mapped is None else set(mapped.values())
-        evaluations.append(evaluate(engine, sentences, tag_set, corpus=name, types=counted))
+        with steps_shown(console, f"sentences of {name}") as progress:
+            evaluations.append(evaluate(engine, sentences, tag_set, corpus=name, types=counted, progress=progress))
         console.print(table(evaluations[-1]))
     measured = generator.fingerprint()
     if selector is not None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from llmner.commands.outcome import errors_shown
+from llmner.commands.progress import steps_shown
 
 _MOST = 10
 
@@ -21,14 +21,8 @@ def link(
     from llmner.linking.link import link as link_dataset
 
     console = Console()
-    with errors_shown(), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("files", total=None)
-        linked = link_dataset(
-            dataset,
-            lexicon,
-            memory=memory,
-            progress=lambda done, all: bar.update(task, completed=done, total=all),
-        )
+    with errors_shown(), steps_shown(console, "files") as progress:
+        linked = link_dataset(dataset, lexicon, memory=memory, progress=progress)
     if not linked.files:
         console.print("All mentions are linked with these lexicons already.")
         return

@@ -5,6 +5,7 @@ from functools import partial
 from rich.console import Console
 
 from llmner.annotator import decide
+from llmner.commands.progress import steps_shown
 from llmner.dataset.files import in_threads
 from llmner.dataset.layout import Layout
 from llmner.dataset.publish import republish
@@ -20,7 +21,8 @@ def run_publish_view(uri: str, console: Console) -> None:
     Raises:
         DatasetError: There is no data set, or a part of it is damaged.
     """
-    publication = publish_view(uri)
+    with steps_shown(console, "files") as progress:
+        publication = publish_view(uri, progress=progress)
     layout = Layout.at(uri)
     line = f"Published  commit {publication.commit} in {len(publication.parts)} parts, {layout.published}"
     console.print(line, soft_wrap=True, markup=False, highlight=False)

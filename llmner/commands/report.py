@@ -44,11 +44,10 @@ def run_report(
         InputError: The annotated sentences cannot be read.
     """
     snapshot = open_dataset(uri, commit=commit)
-    if batch is not None:
-        snapshot = snapshot.of_batch(batch)
     with console.status("counting"):
         page = snapshot_page(
             snapshot,
+            batch=batch,
             price=price,
             judged=None if gold is None else judge(snapshot, read_annotations(gold)),
             picture=_picture(uri, snapshot.commit, memory) if batch is None and complete_links(snapshot) else None,

@@ -7,7 +7,7 @@ Invariant: a publication exists once its file does, which exactly one run create
 there before it, and stay until two newer ones are published, so a reader never sees half of one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -71,12 +71,15 @@ def read_publication(uri: str) -> Publication | None:
     return _read(layout, names[-1]) if names else None
 
 
-def publish_view(uri: str, *, memory: str = "4GB") -> Publication:
+def publish_view(
+    uri: str, *, memory: str = "4GB", progress: Callable[[int, int], None] = lambda done, all: None
+) -> Publication:
     """Publish the newest commit: write the parts in which something has changed since the last publication.
 
     Args:
         uri: The data set.
         memory: Most that DuckDB may hold.
+        progress: Called with the number of files that are written, and of all.
 
     Raises:
         DatasetError: There is no data set, or a part of it is damaged.
@@ -98,9 +101,14 @@ def publish_view(uri: str, *, memory: str = "4GB") -> Publication:
             changes(connection, "old", "new")
             touched = f"SELECT DISTINCT {_RANGE} AS range FROM (FROM new.changed UNION ALL FROM new.withdrawn)"
         connection.execute(f"CREATE TABLE touched AS {touched}")
-        for (name,) in connection.execute("FROM touched").fetchall():
+        names = [name for (name,) in connection.execute("FROM touched").fetchall()]
+        for name in names:
             parts.pop(name, None)
-        written = {kind: dict(_write(connection, layout, kind, view.commit)) for kind in _SCHEMAS}
+        written: dict[str, dict[str, str]] = {kind: {} for kind in _SCHEMAS}
+        for kind, files in written.items():
+            for name, file in _write(connection, layout, kind, view.commit):
+                files[name] = file
+                progress(sum(map(len, written.values())), len(_SCHEMAS) * len(names))
     for name, file in written["documents"].items():
         parts[name] = PublishedPart(range=name, documents=file, mentions=written["mentions"].get(name, ""))
     publication = Publication(

@@ -103,7 +103,10 @@ class Snapshot:
         """
         files = tuple(f for f in self.view.files if f.batch == batch)
         if not files:
-            raise DatasetError(f"{self.uri}: no batch {batch}", hint="`llmner snapshots` lists them")
+            raise DatasetError(
+                f"{self.uri}: no batch {batch}",
+                hint="`llmner snapshots` lists them; what was compacted lies in merged files",
+            )
         return replace(self, view=replace(self.view, files=files))
 
     def changes(self, since: int) -> Changes:

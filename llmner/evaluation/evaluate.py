@@ -3,9 +3,8 @@
 Invariant: every sentence counts; one the engine failed on counts with no mentions predicted, and is told.
 """
 
-import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,7 @@ from llmner.tagset import TagSet
 if TYPE_CHECKING:
     from llmner.evaluation.selection import Selected
 
-logger = logging.getLogger(__name__)
-
-_REPORTED = 1000  # sentences after which a line is logged
+_REPORTED = 200  # sentences after which progress is told
 
 
 @dataclass(frozen=True)
@@ -112,6 +109,7 @@ def evaluate(
     *,
     corpus: str | None = None,
     types: Collection[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Tag sentences, to compare them with their gold mentions.
 
@@ -122,6 +120,7 @@ def evaluate(
         corpus: Name of the corpus; by default the tag set's.
         types: Those of the types that the sentences are annotated with; what is found of others does not count. By
             default all of them.
+        progress: Called with the number of sentences that are tagged, and of all.
     """
     corpus = corpus or tag_set.name
     requests = [TaggingRequest(s.text, tag_set) for s in sentences]
@@ -129,7 +128,8 @@ def evaluate(
     started = time.perf_counter()
     for first in range(0, len(requests), _REPORTED):
         results += engine.tag(requests[first : first + _REPORTED])
-        logger.info("%s: %d of %d sentences tagged", corpus, len(results), len(requests))
+        if progress is not None:
+            progress(len(results), len(requests))
     if types is not None:
         tag_set = tag_set.narrowed(types)
         results = [replace(r, mentions=tuple(m for m in r.mentions if m.type in types)) for r in results]

@@ -58,30 +58,25 @@ def cost(manifests: Sequence[Manifest], price: float) -> Section | None:
     return Section("Cost", note, ("commit", "cost", "a million source tokens"), rows)
 
 
-def drift(connection: "duckdb.DuckDBPyConnection", manifests: Sequence[Manifest]) -> Section | None:
-    """Return what the last batch has more or less of than the batches before it.
+def drift(connection: "duckdb.DuckDBPyConnection") -> Section | None:
+    """Return what the last batch has more or less of than the batches before it; None where there is only one.
 
     Args:
-        connection: A database with the snapshot's ``files``, ``all_documents`` and ``all_mentions``.
-        manifests: Its commits.
+        connection: A database with the snapshot's ``all_documents`` and ``all_mentions``.
     """
-    with_files = [m.commit for m in manifests if m.files]
-    if len(with_files) < 2:
+    connection.execute("""
+        CREATE TEMP TABLE tagged AS
+        SELECT doc_key, file, commit = max(commit) OVER () AS last FROM all_documents WHERE status IN ('ok', 'empty')
+    """)
+    documents = dict(connection.execute("SELECT last, count(*) FROM tagged GROUP BY last").fetchall())
+    if len(documents) < 2:
         return None
-    last = f'(files."commit" = {with_files[-1]})'
-    documents = dict(
-        connection.execute(f"""
-            SELECT {last}, count(*) FROM all_documents JOIN files USING (file)
-            WHERE status IN ('ok', 'empty') GROUP BY ALL
-        """).fetchall()
-    )
-    if not documents.get(True) or not documents.get(False):
-        return None
-    found = connection.execute(f"""
-        SELECT tag_set, type, count(*) FILTER (NOT {last}), count(*) FILTER ({last}),
-            avg(coalesce(selector_score, generator_score)) FILTER (NOT {last}),
-            avg(coalesce(selector_score, generator_score)) FILTER ({last})
-        FROM all_mentions JOIN files USING (file) GROUP BY ALL ORDER BY count(*) DESC, tag_set, type LIMIT 60
+    found = connection.execute("""
+        SELECT tag_set, type, count(*) FILTER (NOT last), count(*) FILTER (last),
+            avg(coalesce(selector_score, generator_score)) FILTER (NOT last),
+            avg(coalesce(selector_score, generator_score)) FILTER (last)
+        FROM all_mentions JOIN tagged USING (doc_key, file)
+        GROUP BY tag_set, type ORDER BY count(*) DESC, tag_set, type LIMIT 60
     """).fetchall()
     rows: list[Sequence[Cell]] = []
     for tag_set, type, before, after, score_before, score_after in found:

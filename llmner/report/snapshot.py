@@ -58,6 +58,7 @@ class Look:
 def snapshot_page(
     snapshot: Snapshot,
     *,
+    batch: str | None = None,
     price: float | None = None,
     judged: Judged | None = None,
     picture: Markup | None = None,
@@ -67,6 +68,7 @@ def snapshot_page(
 
     Args:
         snapshot: What it is about.
+        batch: Only what this batch brought of it; None for all.
         price: What an hour of the machines costs.
         judged: Candidates that gold annotations judge, for the selector's section.
         picture: The strongest part of the graph.
@@ -76,11 +78,11 @@ def snapshot_page(
         A complete HTML document.
 
     Raises:
-        DatasetError: A part of the data set is damaged.
+        DatasetError: A part of the data set is damaged, or there is no such batch.
     """
+    snapshot = snapshot if batch is None else snapshot.of_batch(batch)
     dataset = open_committed(snapshot.uri)
-    batches = {f.batch for f in snapshot.view.files}
-    manifests = [m for m in dataset.manifests[: snapshot.commit] if m.batch in batches or not m.files]
+    manifests = [m for m in dataset.manifests[: snapshot.commit] if batch in (None, m.batch)]
     with snapshot.database(memory, links=complete_links(snapshot)) as connection:
         look = Look(connection, manifests, price, judged, picture)
         sections = [section for make in SECTIONS if (section := make(look)) is not None]
@@ -256,7 +258,7 @@ def costs(look: Look) -> Section | None:
 
 def changed(look: Look) -> Section | None:
     """Show what the last batch has more or less of than those before it."""
-    return drift(look.connection, look.manifests)
+    return drift(look.connection)
 
 
 def graph(look: Look) -> Section | None:

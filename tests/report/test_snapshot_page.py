@@ -61,7 +61,7 @@ def test_a_page_says_what_a_data_set_holds(papers: str) -> None:
 
 def test_a_page_of_one_batch_or_of_nothing(papers: str, tmp_path: Path) -> None:
     snapshot = llmner.open_dataset(papers)
-    assert read(snapshot_page(snapshot.of_batch("second")))["Documents"][1] == ["pubmed", "1", "2"]
+    assert read(snapshot_page(snapshot, batch="second"))["Documents"][1] == ["pubmed", "1", "2"]
     with pytest.raises(llmner.errors.DatasetError, match="no batch tenth"):
         snapshot.of_batch("tenth")
     assert list(read(snapshot_page(llmner.open_dataset(papers, commit=0)))) == ["Documents"]
