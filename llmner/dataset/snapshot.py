@@ -103,10 +103,8 @@ class Snapshot:
         """
         files = tuple(f for f in self.view.files if f.batch == batch)
         if not files:
-            raise DatasetError(
-                f"{self.uri}: no batch {batch}",
-                hint="`llmner snapshots` lists them; what was compacted lies in merged files",
-            )
+            hint = "`llmner snapshots` lists them; those that were compacted lie in merged files"
+            raise DatasetError(f"{self.uri}: no batch {batch}", hint=hint)
         return replace(self, view=replace(self.view, files=files))
 
     def changes(self, since: int) -> Changes:
