@@ -72,6 +72,11 @@ def take_sample(files: Sequence[SourceFile], config: JobConfig) -> Sample:
     for file in files:
         kinds[file.name.lower().partition(".")[2]].append(file)
     sample = Sample(len(files), sum(f.size for f in files))
+    if config.limit is not None and config.limit <= FILES * ENOUGH:  # a small run is counted itself
+        for file in files:
+            if sample.documents < config.limit:
+                _read(sample, file, config, most=config.limit - round(sample.documents))
+        return sample
     for own in kinds.values():
         of_kind = Sample()
         for i in range(min(FILES, len(own))):
@@ -80,8 +85,8 @@ def take_sample(files: Sequence[SourceFile], config: JobConfig) -> Sample:
     return sample
 
 
-def _read(sample: Sample, file: SourceFile, config: JobConfig) -> None:
-    """Count the first documents of a file."""
+def _read(sample: Sample, file: SourceFile, config: JobConfig, *, most: int | None = None) -> None:
+    """Count the first documents of a file, so many at most where that is said."""
     segment = Segmenter(config.max_sentence)
     used = read = seen = 0  # bytes that were used up, those that were read, and what was used up at the last document
 
@@ -100,7 +105,12 @@ def _read(sample: Sample, file: SourceFile, config: JobConfig) -> None:
             sample.characters[lang] += length
         if found <= ENOUGH:
             sample.rows.append(row)
-        if found >= ENOUGH and used >= ENOUGH_BYTES and used > seen:  # the first document beyond a piece of the file
+        if found == most:
+            sample.read += used
+            return
+        if (
+            most is None and found >= ENOUGH and used >= ENOUGH_BYTES and used > seen
+        ):  # the first document beyond a piece of the file
             sample.read += used
             return
         seen = used

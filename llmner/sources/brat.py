@@ -18,7 +18,7 @@ from llmner.sources.texts import MAX_TEXT, Piece, compose
 
 SOURCE = "brat"
 
-_MENTION = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
+_MENTION = re.compile(r"T\S*\t(\S+) (\d{1,9} \d{1,9}(?:;\d{1,9} \d{1,9})*)\t(.*)")
 
 
 def read_brat(annotations: str, file: str, text: str) -> Document:

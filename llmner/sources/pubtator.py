@@ -74,7 +74,7 @@ def _document(lines: list[Record], file: str, max_text: int) -> Document:
     shift = 0 if title[3] else 1  # of an empty title only the character behind it is counted
     for line in rest:
         match line.split("\t"):
-            case [of, start, end, given, types, *_] if of == id and start.isdecimal() and end.isdecimal():
+            case [of, start, end, given, types, *_] if of == id and _is_offset(start) and _is_offset(end):
                 for type in types.split(","):
                     draft.add([(int(start) - shift, int(end) - shift)], type.strip(), given)
             case [of, name, _, *_] if of == id and not name.isdecimal():
@@ -82,6 +82,10 @@ def _document(lines: list[Record], file: str, max_text: int) -> Document:
             case _:
                 draft.report(f"{line[:60]!r} is no mention of it")
     return draft.finished()
+
+
+def _is_offset(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10
 
 
 FORMAT = Format(

@@ -63,6 +63,13 @@ def test_large_inputs_are_judged_by_their_first_documents(corpus: Path) -> None:
     assert len(sample.rows) == 600
 
 
+def test_a_limit_is_counted_itself(corpus: Path) -> None:
+    texts = ["Short."] * 6 + ["It is longer here. And there are more of them."] * 300
+    (corpus / "a.jsonl").write_text("\n".join(json.dumps({"id": str(i), "text": t}) for i, t in enumerate(texts)))
+    sample = sample_of(job(corpus, limit=5, tag_sets={"en": ["bc5cdr"]}))
+    assert (sample.documents, sample.sentences, len(sample.rows)) == (5, 5, 5)
+
+
 def test_kinds_of_files_are_judged_apart(corpus: Path) -> None:
     for i in range(40):
         (corpus / f"{i}.txt").write_text("A long text. " * 5000)

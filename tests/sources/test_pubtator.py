@@ -34,13 +34,15 @@ def test_windows_line_ends_and_a_title_alone() -> None:
 
 
 def test_a_span_with_other_text_is_left_out_and_told() -> None:
-    shifted = GOOD.replace("21\t25", "22\t26") + "11\t40\t99\tx\tDisease\nrubbish\n12\t0\t4\tGout\tDisease\n"
+    shifted = GOOD.replace("21\t25", "22\t26") + "11\t40\t99\tx\tDisease\nrubbish\n"
+    shifted += f"11\t{'9' * 5000}\t0\tx\tDisease\n12\t0\t4\tGout\tDisease\n"
     document, stray = read_pubtator(pieces(shifted), "a.txt")
     assert document.annotations.mentions == (Mention(0, 10, "Chemical"),)
     told = problems(document)
     assert told[0] == "a.txt: document 11: Disease 'Gout' at [22, 26): the text there is 'out '"
     assert "no place in the text" in told[1]
     assert "'rubbish' is no mention of it" in told[2]
+    assert "999' is no mention of it" in told[3]
     assert "begins no document" in str(stray.error)
 
 
