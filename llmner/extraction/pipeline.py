@@ -74,17 +74,17 @@ def run_pipeline(
         LlmnerError: The run cannot go on, and so cannot a new start.
     """
     config = plan.config
-    state = SharedState.start(resumed=resumed, memory=plan.suspects)
     cpus = share_of_cpu()
     documents = DocumentDatasource(plan.files, fields=config.fields)
-    source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)
     file_system, folder = storage.arrow_file_system(plan.batch.documents)
     with (
+        SharedState.of_run(resumed=resumed, memory=plan.suspects) as state,
         storage.access(plan.batch.documents),
         _data_context(plan.checkpoint, config.stall_minutes),
         _understood(state, config, stopped := _Stopped()),
         _watch(state, on_progress, check, stopped),
     ):
+        source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)
         # One block a read task, or Ray splits small inputs into very many.
         found = (
             ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
+from ray.exceptions import ActorDiedError
 
 from llmner.annotator import Segmenter, Step, fail
 from llmner.dataset.schema import DOCUMENT_SCHEMA
@@ -30,6 +32,7 @@ from llmner.extraction.mailbox import Mailbox
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 50_000  # that the model is given at once, but for a longer document
+_LOOK = 5.0  # seconds between two looks whether the run is over
 MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before a document or the model is given up
 
 
@@ -76,6 +79,7 @@ class ModelStage:
 
     Raises:
         LlmnerError: The model cannot be loaded.
+        RayError: The run is over, whose worker this is.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class ModelStage:
         # Ray makes and calls a stage in different threads. OpenMP has a pool of threads for each caller, and once they
         # outnumber the cores it puts them to sleep at every barrier: a quarter of the speed. One caller, one pool.
         self._threads = ThreadPoolExecutor(calls, thread_name_prefix="model")
+        mailbox.read()  # before a worker that Ray has left over loads a model again
         self._attempts = attempts
         self._mailbox = mailbox
         self._tally = tally
@@ -103,6 +108,7 @@ class ModelStage:
         except LlmnerError as e:
             mailbox.leave(e)
             raise
+        threading.Thread(target=_end_with_the_run, args=(mailbox,), name="end", daemon=True).start()
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Rows of ``DOCUMENT_SCHEMA`` in and out."""
@@ -171,6 +177,18 @@ class ModelStage:
         self._attempts.explain(work, f"{type(error).__name__}: {error}"[:500])
         logging.shutdown()
         os._exit(1)
+
+
+def _end_with_the_run(mailbox: Mailbox) -> None:
+    """End this process when its run has ended: left over, it would hold the cores that the next start needs."""
+    while True:
+        time.sleep(_LOOK)
+        try:
+            mailbox.read()
+        except ActorDiedError:
+            logger.warning("the run is over, its worker ends")
+            logging.shutdown()
+            os._exit(0)
 
 
 class _Turns:

@@ -1,11 +1,13 @@
 """What the processes of a run share, in one process: attempts, the error that ends the run, and counts.
 
-Invariant: it lives as long as one start of its run and no longer, but for the documents that are suspected of killing
-workers: those are kept in storage until the batch is committed.
+Invariant: it lives as long as one start of its run and no longer, and so do the run's workers, though Ray may leave
+some over when it ends a run. Only the documents that are suspected of killing workers are remembered longer: in
+storage, until the batch is committed.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import ray
@@ -88,8 +90,9 @@ class SharedState:
         self.tally = cast(Tally, _RemotePart(actor, "tally"))
 
     @classmethod
-    def start(cls, *, resumed: int, memory: str) -> "SharedState":
-        """Start the process that holds a new state, on this node, for others may die.
+    @contextmanager
+    def of_run(cls, *, resumed: int, memory: str) -> Iterator["SharedState"]:
+        """Have a process that holds a new state, on this node, for others may die; it ends with the context.
 
         Args:
             resumed: Documents that are done already.
@@ -104,7 +107,11 @@ class SharedState:
         except ValidationError as e:
             raise DatasetError(f"{memory}: cannot be read: {e}", hint="remove it, and run again") from e
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        return cls(ray.remote(num_cpus=0, scheduling_strategy=here)(RunState).remote(resumed, memory, suspects))
+        state = cls(ray.remote(num_cpus=0, scheduling_strategy=here)(RunState).remote(resumed, memory, suspects))
+        try:
+            yield state
+        finally:
+            state.end()
 
     def progress(self) -> Progress:
         """Return how far the run is.
