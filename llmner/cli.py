@@ -202,6 +202,9 @@ def publish(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Write all mentions that score so high, instead of the view.")
     ] = None,
+    delta: Annotated[
+        bool, typer.Option("--delta", help="Make the files a version of Delta tables, too; needs llmner[delta].")
+    ] = False,
 ) -> None:
     """Write the current view as plain Parquet files, those in which something has changed.
 
@@ -211,7 +214,7 @@ def publish(
 
     with errors_shown():
         if threshold is None:
-            run_publish_view(dataset, Console())
+            run_publish_view(dataset, Console(), delta=delta)
         else:
             run_publish(dataset, threshold, Console())
 

@@ -120,6 +120,8 @@ class JobConfig(Settings):
         limit: Only so many documents, in the order of the inputs.
         max_failed_share: Share of failed and rejected documents, of a hundred or more, above which the run ends
             without a batch; what is done stays.
+        price_per_hour: What all machines of the run cost an hour together, in any currency; then metrics and manifest
+            say what a million source tokens cost.
         stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
             more than a call takes on the slowest worker, and than the cluster needs to come by a node.
     """
@@ -144,6 +146,7 @@ class JobConfig(Settings):
     batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     limit: int | None = Field(default=None, ge=1)
     max_failed_share: float = Field(default=0.5, ge=0, le=1)
+    price_per_hour: float | None = Field(default=None, ge=0)
     stall_minutes: float = Field(default=60, gt=0)
 
     @field_validator("format")

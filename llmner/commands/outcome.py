@@ -16,7 +16,7 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from llmner.errors import ConfigError, LlmnerError
+from llmner.errors import ConfigError, LlmnerError, StoppedError
 from llmner.report.terminal import visible
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,13 @@ def errors_shown() -> Iterator[None]:
         yield
     except LlmnerError as e:
         Console(stderr=True).print(visible(f"error: {e}"), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_USAGE if isinstance(e, ConfigError) else EXIT_FAILED) from e
+        raise typer.Exit(_exit_code(e)) from e
+
+
+def _exit_code(error: LlmnerError) -> int:
+    if isinstance(error, StoppedError):
+        return EXIT_STOPPED
+    return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
 
 
 @contextmanager

@@ -15,14 +15,20 @@ from llmner.errors import DatasetError
 from llmner.selection.competition import Rules
 
 
-def run_publish_view(uri: str, console: Console) -> None:
+def run_publish_view(uri: str, console: Console, *, delta: bool) -> None:
     """Publish the current view, and say where its parts lie.
 
+    Args:
+        uri: The data set.
+        console: Where it is said.
+        delta: Whether its files are a version of Delta tables, too.
+
     Raises:
+        ConfigError: Delta tables cannot be written here.
         DatasetError: There is no data set, or a part of it is damaged.
     """
     with steps_shown(console, "files") as progress:
-        publication = publish_view(uri, progress=progress)
+        publication = publish_view(uri, delta=delta, progress=progress)
     layout = Layout.at(uri)
     line = f"Published  commit {publication.commit} in {len(publication.parts)} parts, {layout.published}"
     console.print(line, soft_wrap=True, markup=False, highlight=False)

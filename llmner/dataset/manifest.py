@@ -65,7 +65,9 @@ class Draft(Record):
         run_id: The run that finished it.
         versions: Versions of the software by package.
         figures: Of the run that finished it: ``seconds`` from the first documents that its model got to the end,
-            ``documents`` and ``source_tokens`` that went through the model, ``deaths`` of workers.
+            ``documents``, ``sentences``, ``mentions`` and ``source_tokens`` that went through the model, ``deaths`` of
+            workers, ``tag_seconds`` and ``select_seconds`` that calls of the models took, of all workers together, and
+            ``cost_per_million_tokens`` where a price was given.
         place: Name of its file in a sequence of updates, which tells what is newer; None for a batch that is newer than
             all that were committed before it.
         replaces: Place of the first batch of a new baseline that is complete with this commit: what is older than that

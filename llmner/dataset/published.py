@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from llmner import storage
+from llmner.dataset.delta import check_installed, commit_version, is_delta
 from llmner.dataset.files import write_batches
 from llmner.dataset.layout import Layout
 from llmner.dataset.records import Part, Record, parse
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA, SCHEMA_VERSION
-from llmner.dataset.view import attach, changes, database, open_view
+from llmner.dataset.view import View, attach, changes, database, open_view
 from llmner.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Publication(Record):
     commit: int
     parts: list[PublishedPart]
 
+    def files(self, kind: str) -> list[str]:
+        """Return the names of the files of ``documents`` or ``mentions`` in the folder of all such files."""
+        files = (getattr(part, kind) for part in self.parts)
+        return [file.rpartition("/")[2] for file in files if file]  # a range may be without mentions
+
 
 def read_publication(uri: str) -> Publication | None:
     """Return the newest publication of a data set; None where there is none.
@@ -72,21 +78,41 @@ def read_publication(uri: str) -> Publication | None:
 
 
 def publish_view(
-    uri: str, *, memory: str = "4GB", progress: Callable[[int, int], None] = lambda done, all: None
+    uri: str,
+    *,
+    memory: str = "4GB",
+    delta: bool = False,
+    progress: Callable[[int, int], None] = lambda done, all: None,
 ) -> Publication:
     """Publish the newest commit: write the parts in which something has changed since the last publication.
 
     Args:
         uri: The data set.
         memory: Most that DuckDB may hold.
+        delta: Whether its files are a version of Delta tables, too; once they were, each publication is.
         progress: Called with the number of files that are written, and of all.
 
     Raises:
+        ConfigError: Delta tables cannot be written here.
         DatasetError: There is no data set, or a part of it is damaged.
     """
     view = open_view(uri)
     layout = Layout.at(uri)
-    last = read_publication(uri)
+    if delta := delta or any(is_delta(storage.join(layout.published, kind)) for kind in _SCHEMAS):
+        check_installed()
+    publication = _publish(view, layout, read_publication(uri), memory, progress)
+    if delta:
+        for kind, schema in _SCHEMAS.items():
+            files = publication.files(kind)
+            commit_version(storage.join(layout.published, kind), schema, files, publication.commit)
+    _remove_old(layout)  # last, for until now a Delta table may have listed the files of the publication before
+    return publication
+
+
+def _publish(
+    view: View, layout: Layout, last: Publication | None, memory: str, progress: Callable[[int, int], None]
+) -> Publication:
+    """Write a view's publication, unless it is the last one."""
     if last is not None and last.commit == view.commit:
         return last
     if last is not None and last.commit < view.oldest:
@@ -97,7 +123,7 @@ def publish_view(
         if last is None:
             touched = f"SELECT DISTINCT {_RANGE} AS range FROM new.current"
         else:
-            attach(connection, open_view(uri, last.commit), "old")
+            attach(connection, open_view(view.uri, last.commit), "old")
             changes(connection, "old", "new")
             touched = f"SELECT DISTINCT {_RANGE} AS range FROM (FROM new.changed UNION ALL FROM new.withdrawn)"
         connection.execute(f"CREATE TABLE touched AS {touched}")
@@ -115,7 +141,6 @@ def publish_view(
         schema_version=SCHEMA_VERSION, commit=view.commit, parts=[parts[name] for name in sorted(parts)]
     )
     storage.write_new(layout.publication(view.commit), publication.model_dump_json(indent=1).encode())
-    _remove_old(layout)
     return publication
 
 
@@ -152,7 +177,7 @@ def _remove_old(layout: Layout) -> None:
     for name in names[:-_KEPT]:
         storage.remove(storage.join(layout.published, name))
     for kind in _SCHEMAS:
-        files = {getattr(part, kind).rpartition("/")[2] for publication in kept for part in publication.parts}
+        files = {file for publication in kept for file in publication.files(kind)}
         folder = storage.join(layout.published, kind)
         for name in set(storage.list_names(folder)) - files:
             storage.remove(storage.join(folder, name))

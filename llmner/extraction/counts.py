@@ -23,6 +23,8 @@ class Progress:
         mentions: Mentions found in them.
         reasons: Documents among them that failed or were rejected, by the class of their error.
         source_tokens: Tokens of their sentences, once a tag set.
+        sentences: Their sentences.
+        spent: Seconds that calls of a model took, by stage, of all workers together.
         records: Records read so far.
         complete: Whether all inputs have been read, so that ``records`` is the total.
         resumed: Documents that were done before this start.
@@ -34,6 +36,8 @@ class Progress:
     mentions: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     source_tokens: int = 0
+    sentences: int = 0
+    spent: Mapping[str, float] = field(default_factory=dict)
     records: int = 0
     complete: bool = False
     resumed: int = 0
@@ -45,14 +49,34 @@ class Progress:
         """Documents that failed or were rejected."""
         return sum(self.reasons.values())
 
-    def figures(self) -> dict[str, float]:
-        """Return what a manifest keeps of it."""
-        return {
+    def cost(self, price: float | None) -> float | None:
+        """Return what a million source tokens cost; None without a price or without tokens.
+
+        Args:
+            price: Of an hour.
+        """
+        if price is None or not self.source_tokens:
+            return None
+        return price * self.seconds / 3600 / self.source_tokens * 1e6
+
+    def figures(self, price: float | None) -> dict[str, float]:
+        """Return what a manifest keeps of it.
+
+        Args:
+            price: Of an hour; None where it is not known.
+        """
+        figures: dict[str, float] = {
             "documents": self.documents,
+            "sentences": self.sentences,
+            "mentions": self.mentions,
             "source_tokens": self.source_tokens,
             "seconds": round(self.seconds, 1),
             "deaths": self.deaths,
         }
+        figures |= {f"{stage}_seconds": round(seconds, 1) for stage, seconds in self.spent.items()}
+        if (cost := self.cost(price)) is not None:
+            figures["cost_per_million_tokens"] = round(cost, 4)
+        return figures
 
 
 class Records:
@@ -81,24 +105,43 @@ class Records:
         return 0 < self._tasks == len(self._finished)
 
 
+@dataclass(frozen=True)
+class Through:
+    """Documents that the generator's workers are through with; see ``Progress``.
+
+    Attributes:
+        reasons: Of each that failed or was rejected, the class of its error.
+    """
+
+    documents: int
+    sentences: int
+    mentions: int
+    source_tokens: int
+    reasons: Sequence[str]
+
+
 class Tally:
-    """Counts the documents that the generator's workers are through with, and the time they take."""
+    """Counts the documents that the generator's workers are through with, and the time that stages take."""
 
     def __init__(self) -> None:
-        self.documents = self.mentions = self.source_tokens = 0
+        self.documents = self.sentences = self.mentions = self.source_tokens = 0
         self.reasons: Counter[str] = Counter()
+        self.spent: dict[str, float] = {}
         self._started: float | None = None
 
     def start(self) -> None:
         """Start the clock, if this is the first call."""
         self._started = self._started or time.monotonic()
 
-    def add(self, documents: int, mentions: int, failed: Sequence[str], source_tokens: int) -> None:
-        """Count documents that are through; of those that failed or were rejected, the classes of their errors."""
-        self.documents += documents
-        self.mentions += mentions
-        self.reasons.update(failed)
-        self.source_tokens += source_tokens
+    def add(self, stage: str, seconds: float, through: Through | None) -> None:
+        """Count the seconds that a call took at a stage, and the documents that are through with it, if any."""
+        self.spent[stage] = self.spent.get(stage, 0.0) + seconds
+        if through is not None:
+            self.documents += through.documents
+            self.sentences += through.sentences
+            self.mentions += through.mentions
+            self.source_tokens += through.source_tokens
+            self.reasons.update(through.reasons)
 
     @property
     def seconds(self) -> float:

@@ -24,7 +24,7 @@ from llmner.config import JobConfig, Workers
 from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.errors import STORAGE_FAILED, JobFailedError, LlmnerError
 from llmner.extraction.cluster import is_of_ray, share_of_cpu, telling_line
-from llmner.extraction.counts import Progress, Tally
+from llmner.extraction.counts import Progress
 from llmner.extraction.datasource import DocumentDatasource
 from llmner.extraction.known import Known
 from llmner.extraction.models import Loadable, Selection, load_judge, load_tagger
@@ -78,7 +78,7 @@ def run_pipeline(
     documents = DocumentDatasource(plan.files, fields=config.fields)
     file_system, folder = storage.arrow_file_system(plan.batch.documents)
     with (
-        SharedState.of_run(resumed=resumed, memory=plan.suspects) as state,
+        SharedState.of_run(resumed=resumed, memory=plan.suspects, price=config.price_per_hour) as state,
         storage.access(plan.batch.documents),
         _data_context(plan.checkpoint, config.stall_minutes),
         _understood(state, config, stopped := _Stopped()),
@@ -98,7 +98,7 @@ def run_pipeline(
         )
         if not known.everything:
             tagger = partial(load_tagger, generator, plan.tag_sets)
-            found = _with_model(found, tagger, state, config.tag, cpus, tally=state.tally)
+            found = _with_model(found, tagger, state, config.tag, cpus, counts=True)
         if selection is not None and not known.everything:
             judge = partial(load_judge, selection, plan.tag_sets)
             found = _with_model(found, judge, state, config.select, cpus)
@@ -122,14 +122,15 @@ def _with_model(
     workers: Workers,
     cpus: float,
     *,
-    tally: Tally | None = None,
+    counts: bool = False,
 ) -> ray.data.Dataset:
-    """Add a stage with a model of its own, in a pool of workers."""
+    """Add a stage with a model of its own, in a pool of workers; one of them counts what is through."""
     return rows.map_batches(
         ModelStage,
         fn_constructor_args=(make_step, state.attempts, state.mailbox),
         fn_constructor_kwargs={
-            "tally": tally,
+            "tally": state.tally,
+            "counts": counts,
             "calls": workers.calls,
             "seconds": workers.seconds,
             "seconds_per_character": workers.seconds_per_character,

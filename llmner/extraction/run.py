@@ -161,7 +161,7 @@ def _extract(
         check_share(counted.counts["documents"], counted.failed, plan.config.max_failed_share)
         _check_writable(plan, lock)
         draft = _draft(plan, counted, started, run_id)
-        more = {"figures": progress.figures(), "place": place, "retries": retries}
+        more = {"figures": progress.figures(plan.config.price_per_hour), "place": place, "retries": retries}
         manifest = commit(plan.layout, draft.model_copy(update=more), in_tasks)
     return Extracted(manifest, plan.batch, already_done=False, progress=progress)
 

@@ -26,7 +26,7 @@ from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.documents import Row
 from llmner.errors import LlmnerError, ModelError, WorkerDiedError
 from llmner.extraction.attempts import Attempts, Work
-from llmner.extraction.counts import Tally
+from llmner.extraction.counts import Tally, Through
 from llmner.extraction.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ class ModelStage:
         make_step: Loads the model.
         attempts: The memory of attempts.
         mailbox: Where an error goes that ends the run.
-        tally: Where documents are counted that are through; None for a stage that does not count.
+        tally: Where the time of its calls is counted; None for nowhere.
+        counts: Whether documents that are through are counted there, too.
         calls: Calls that may be in the model at once.
         seconds: Seconds that the model may take, whatever it is given.
         seconds_per_character: Seconds that come to them for each code point.
@@ -89,6 +90,7 @@ class ModelStage:
         mailbox: Mailbox,
         *,
         tally: Tally | None = None,
+        counts: bool = False,
         calls: int = 1,
         seconds: float = inf,
         seconds_per_character: float = 0.0,
@@ -100,6 +102,7 @@ class ModelStage:
         self._attempts = attempts
         self._mailbox = mailbox
         self._tally = tally
+        self._counts = counts
         self._turns = _Turns()
         self._seconds = seconds
         self._seconds_per_character = seconds_per_character
@@ -113,14 +116,14 @@ class ModelStage:
     def __call__(self, table: pa.Table) -> pa.Table:
         """Rows of ``DOCUMENT_SCHEMA`` in and out."""
         rows = table.to_pylist()
-        if self._tally is not None:
+        started = time.monotonic()
+        if self._tally is not None and self._counts:
             self._tally.start()
         for part in _parts([row for row in rows if self._step.takes(row)]):
             self._take_together(part)
         if self._tally is not None:
-            failed = [row["error_class"] for row in rows if row["status"] in ("failed", "rejected")]
-            mentions = sum(len(row["mentions"]) for row in rows)
-            self._tally.add(len(rows), mentions, failed, sum(row["source_tokens"] for row in rows))
+            seconds = time.monotonic() - started
+            self._tally.add(self._step.name, seconds, _through(rows) if self._counts else None)
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
     def _take_together(self, rows: Sequence[Row]) -> None:
@@ -240,6 +243,17 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 def _characters(rows: Sequence[Row]) -> int:
     return sum(len(row["text"]) for row in rows)
+
+
+def _through(rows: Sequence[Row]) -> Through:
+    """Return what is counted of documents."""
+    return Through(
+        documents=len(rows),
+        sentences=sum(len(row["sentences"]) for row in rows),
+        mentions=sum(len(row["mentions"]) for row in rows),
+        source_tokens=sum(row["source_tokens"] for row in rows),
+        reasons=[row["error_class"] for row in rows if row["status"] in ("failed", "rejected")],
+    )
 
 
 def _digest(rows: Sequence[Row]) -> str:

@@ -19,6 +19,7 @@ from llmner.errors import AccessError, DatasetError, LlmnerError, StorageError
 from llmner.extraction.attempts import Attempts, Suspect
 from llmner.extraction.counts import Progress, Records, Tally
 from llmner.extraction.mailbox import Mailbox
+from llmner.extraction.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,10 @@ class RunState:
         resumed: Documents that are done already.
         memory: File that keeps the suspects.
         suspects: What is in it.
+        price: Of an hour, for the metrics; None where it is not known.
     """
 
-    def __init__(self, resumed: int, memory: str, suspects: list[Suspect]) -> None:
+    def __init__(self, resumed: int, memory: str, suspects: list[Suspect], price: float | None) -> None:
         self.attempts = Attempts(suspects)
         self.mailbox = Mailbox()
         self.records = Records()
@@ -45,12 +47,15 @@ class RunState:
         self._resumed = resumed
         self._memory = memory
         self._kept = suspects
+        self._metrics = Metrics(price)
 
     def call(self, part: Part, method: str, *args: Any) -> Any:
         """Call a method of one of the parts."""
         result = getattr(getattr(self, part), method)(*args)
         if part == "attempts" and (suspects := self.attempts.suspects()) != self._kept:
             self._keep(suspects)
+        if part in ("records", "tally"):
+            self._metrics.show(self.progress())
         return result
 
     def _keep(self, suspects: list[Suspect]) -> None:
@@ -68,6 +73,8 @@ class RunState:
             mentions=self.tally.mentions,
             reasons=dict(self.tally.reasons),
             source_tokens=self.tally.source_tokens,
+            sentences=self.tally.sentences,
+            spent=dict(self.tally.spent),
             records=self.records.total,
             complete=self.records.complete,
             resumed=self._resumed,
@@ -91,12 +98,13 @@ class SharedState:
 
     @classmethod
     @contextmanager
-    def of_run(cls, *, resumed: int, memory: str) -> Iterator["SharedState"]:
+    def of_run(cls, *, resumed: int, memory: str, price: float | None) -> Iterator["SharedState"]:
         """Have a process that holds a new state, on this node, for others may die; it ends with the context.
 
         Args:
             resumed: Documents that are done already.
             memory: File that keeps the documents that are suspected of killing workers.
+            price: Of an hour, for the metrics; None where it is not known.
 
         Raises:
             DatasetError: The file cannot be read.
@@ -107,7 +115,8 @@ class SharedState:
         except ValidationError as e:
             raise DatasetError(f"{memory}: cannot be read: {e}", hint="remove it, and run again") from e
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        state = cls(ray.remote(num_cpus=0, scheduling_strategy=here)(RunState).remote(resumed, memory, suspects))
+        held = ray.remote(num_cpus=0, scheduling_strategy=here)(RunState)
+        state = cls(held.remote(resumed, memory, suspects, price))
         try:
             yield state
         finally:

@@ -82,6 +82,10 @@ def files_done(cluster: RayCluster) -> int:
     return int(cluster.client.python(COUNT))
 
 
+# Shown where documents fail and where a price is given: tests/extraction/test_metrics.py sees them.
+SOMETIMES = {"ray_llmner_failures_total", "ray_llmner_cost_per_million_tokens"}
+
+
 def used_series() -> set[str]:
     """The series of Ray's that alerts and dashboard are made of."""
     folder = ROOT / "infra" / "observability"
@@ -115,7 +119,7 @@ def test_a_run_with_a_worker_and_then_the_head_lost(network: Network, tmp_path: 
     ended(driver, log)
     expected = json.loads(quiet.client.python(READ))
     assert len(expected[0]) == DOCUMENTS
-    assert used_series() <= series | shown_series(quiet)
+    assert used_series() - SOMETIMES <= series | shown_series(quiet)
     for host in network.hosts:
         host.cut_off()
 

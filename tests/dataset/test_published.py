@@ -1,18 +1,23 @@
 """Publications: plain files that hold exactly the view, of which a night rewrites few."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import boto3
 import duckdb
-import pyarrow.parquet as pq
+import polars
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from small_dataset import Document, commit
 
 from llmner import storage
+from llmner.dataset.delta import is_delta
 from llmner.dataset.files import read_table
 from llmner.dataset.published import Publication, publish_view, read_publication
 from llmner.dataset.snapshot import open_dataset
+from llmner.errors import ConfigError
 
 
 def rows_of(uri: str, publication: Publication, kind: str) -> list[dict]:
@@ -60,8 +65,58 @@ def test_on_s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
     check("s3://publications/set")
 
 
-def test_readers_that_know_nothing_of_commits(tmp_path: Path) -> None:
-    commit(str(tmp_path), "one", [Document("1", "Asthma.", [("Asthma", "Disease")]), Document("2", "Fever.")])
-    files = [str(tmp_path / part.mentions) for part in publish_view(str(tmp_path)).parts]
-    assert duckdb.read_parquet(files).project("source_id, text").fetchall() == [("1", "Asthma")]
-    assert pq.ParquetDataset(files).read(columns=["text"]).to_pandas()["text"].tolist() == ["Asthma"]
+def check_delta(uri: str, options: dict[str, str]) -> None:
+    """Each publication is a version of two tables that holds exactly its rows, from the first that is asked for on."""
+    tables = {kind: storage.join(uri, "published", kind) for kind in ("documents", "mentions")}
+    old = {kind: [] for kind in tables}
+    for number, revised in enumerate(("Fever", "Pain", "Ague")):
+        ids = {"1": revised, "100000": "Flu", "200000": revised}
+        documents = [Document(id, f"{word}.", [(word, "Disease")]) for id, word in ids.items()]
+        commit(uri, f"night-{number}", documents[number % 2 :])
+        publication = publish_view(uri, delta=number == 1)
+        assert publish_view(uri) == publication
+        for kind, table in tables.items():
+            if number == 0:
+                assert not is_delta(table)
+                continue
+            delta = DeltaTable(table, storage_options=options)
+            assert delta.version() == number - 1
+            view = getattr(open_dataset(uri), kind).to_table().to_pylist()
+            assert rows_of_version(table, delta) == sorted(view, key=str)
+            if number == 2:
+                assert rows_of_version(table, DeltaTable(table, 0, options)) == old[kind]
+            old[kind] = sorted(view, key=str)
+
+
+def rows_of_version(table: str, delta: DeltaTable) -> list[dict]:
+    """The rows of the files that a version of a Delta table lists."""
+    files = pa.table(delta.get_add_actions())["path"].to_pylist()
+    return sorted((row for file in files for row in read_table(storage.join(table, file)).to_pylist()), key=str)
+
+
+def test_a_delta_table_has_exactly_the_rows_of_a_publication(tmp_path: Path) -> None:
+    uri = str(tmp_path / "set's")
+    check_delta(uri, {})
+    for kind in ("documents", "mentions"):
+        table = f"{uri}/published/{kind}"
+        assert [said.get("llmner.commit") for said in DeltaTable(table).history()] == ["3", "2"]
+        [[rows]] = duckdb.read_parquet(DeltaTable(table).file_uris()).aggregate("count(*)").fetchall()
+        expected = getattr(open_dataset(uri), kind).to_table(["source_id", "year"]).to_pylist()
+        assert rows == len(expected)
+        found = polars.scan_delta(table).select("source_id", "year").collect().to_dicts()
+        assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_delta_on_s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in s3_environment.items():
+        monkeypatch.setenv(key, value)
+    boto3.client("s3").create_bucket(Bucket="delta")
+    check_delta("s3://delta/set", {"AWS_ALLOW_HTTP": "true"})
+
+
+def test_without_deltalake_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(str(tmp_path), "one", [Document("1", "Asthma.")])
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(ConfigError, match=r"pip install 'llmner\[delta\]'"):
+        publish_view(str(tmp_path), delta=True)
+    assert read_publication(str(tmp_path)) is None

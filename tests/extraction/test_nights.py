@@ -187,7 +187,8 @@ def test_a_year(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_year_on_s3(bucket: str) -> None:
-    check_year(f"s3://{bucket}/in", f"s3://{bucket}/out", list(nights()), run_nightly)
+    year = list(nights(baseline=2, days=10, size=4))
+    check_year(f"s3://{bucket}/in", f"s3://{bucket}/out", year, run_nightly)
 
 
 def program(config: JobConfig, seconds: float) -> list[str]:
@@ -218,7 +219,7 @@ def test_a_run_that_is_told_to_stop_gives_back_what_it_has_not_written(tmp_path:
 @pytest.mark.timeout(3600)
 def test_killed_at_random_moments_of_a_year(tmp_path: Path) -> None:
     folder, output = str(tmp_path / "in"), str(tmp_path / "out")
-    year = list(nights())[:-1]
+    year = list(nights(baseline=4, days=10, size=4))[:-1]
     rng, kills = random.Random(5), 0
     arrived: list[UpdateFile] = []
     for night in year:
@@ -228,7 +229,7 @@ def test_killed_at_random_moments_of_a_year(tmp_path: Path) -> None:
             process = subprocess.Popen(program(job(folder, output), 0.02), stderr=subprocess.DEVNULL)
             children: list[psutil.Process] = []
             try:
-                process.wait(rng.uniform(5, 20))
+                process.wait(rng.uniform(4, 16))
                 break
             except subprocess.TimeoutExpired:
                 children = psutil.Process(process.pid).children(recursive=True)

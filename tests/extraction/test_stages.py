@@ -59,7 +59,7 @@ def tag_stage(
 def test_stages_give_what_the_annotator_gives() -> None:
     texts = ["Acute Renal Failure followed Aspirin.", "Fine Words. UNTAGGABLE", " ", "nothing", "Fever. UNJUDGEABLE"]
     tally = Tally()
-    tagged = tag_stage(tally=tally)(segmented(*texts))
+    tagged = tag_stage(tally=tally, counts=True)(segmented(*texts))
     chosen = selection()
     judged = ModelStage(partial(load_judge, chosen, TAG_SETS), Attempts(), Mailbox())(tagged)
     assert judged.schema.equals(DOCUMENT_SCHEMA, check_metadata=True)
