@@ -39,6 +39,8 @@ run: $(INSTALLED)
 	$(BIN)/llmner lexicon build --from tsv configs/samples/lexicon.tsv out/lexicon.parquet
 	$(BIN)/llmner link out/sample --lexicon out/lexicon.parquet
 	$(BIN)/llmner export neo4j out/sample out/graph --min-documents 1
+	$(BIN)/llmner inspect out/sample --sample 2 --html out/inspect.html
+	$(BIN)/llmner report out/sample --output out/report.html
 
 test: $(INSTALLED)
 	LLMNER_ALONE=1 $(BIN)/pytest -m 'not long and not vllm and not infra'

@@ -103,6 +103,8 @@ def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str) ->
             raise MalformedRecordError(f"{place}: not {encoding} at byte {line.offset + e.start:,}") from e
         if begun := dialect.line.match(text):
             found.append((begun["tag"], [begun["value"] or ""]))
+        elif not found:  # its beginning looked like a field
+            raise MalformedRecordError(f"{place}: {text[:60]!r} begins no field")
         else:
             found[-1][1].append(text)
     values: _Fields = {}

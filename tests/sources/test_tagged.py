@@ -163,6 +163,13 @@ def test_a_broken_record_costs_none_other() -> None:
     assert str(broken.error).startswith(f"f: record 2 at byte {data.index(b'%0', 50)}: not utf-8 at byte {offset}")
 
 
+def test_a_line_that_only_begins_as_a_field_costs_its_record_alone() -> None:
+    data = b"%0 Journal Article\n%T Good\n%0" + b"\r" * 100 + b"x\n%T Bad\n%0 Journal Article\n%T Good, too"
+    one, broken, two = read(data, "endnote")
+    assert (one.title, two.title) == ("Good", "Good, too")
+    assert "begins no field" in str(broken.error)
+
+
 @given(
     st.lists(st.tuples(st.text("痛风，a %{}:-\n", max_size=20), st.text("病毒。b T1 AB\n", max_size=30)), min_size=1)
 )
