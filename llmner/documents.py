@@ -15,6 +15,7 @@ import pyarrow as pa
 from llmner.errors import InputError, LlmnerError
 from llmner.mentions import Mention, Span
 
+PUBMED = "pubmed"  # source whose documents come again when they are revised; of a batch the last one counts
 FILE_SOURCE = "file"  # source of the document that stands for a file, or for the rest of one
 
 NO_TAG_SET = "NoTagSet"  # error class of an empty document in a language that no tag set is for

@@ -11,6 +11,7 @@ from llmner.commands.outcome import EXIT_INCOMPLETE, stops_on_signal
 from llmner.commands.progress import shown
 from llmner.config import JobConfig
 from llmner.dataset.files import read_table
+from llmner.dataset.manifest import Manifest
 from llmner.dataset.schema import STATUSES
 from llmner.extraction.batches import extract_in_batches
 from llmner.extraction.models import generator_of, selection_of
@@ -49,15 +50,26 @@ def say_in_a_line(console: Console, extracted: Extracted) -> None:
     manifest = extracted.manifest
     counts = ", ".join(f"{manifest.counts[name]:,} {name}" for name in STATUSES if manifest.counts[name])
     lines = [f"Commit {manifest.commit:<6} {manifest.batch}: {counts or 'no documents'}"]
+    lines += [f"Clashing      {clashes(manifest)}"] if manifest.clashes else []
     lines += [f"Broken        {i.error}" for i in manifest.inputs if i.error]
     for line in lines:
         console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def is_incomplete(extracted: Extracted) -> bool:
-    """Return whether an input of a batch was broken, or documents were rejected or failed."""
-    counts = extracted.manifest.counts
-    return bool(counts["failed"] or counts["rejected"]) or any(i.error for i in extracted.manifest.inputs)
+    """Return whether an input of a batch was broken, documents were rejected or failed, or have one identifier."""
+    manifest = extracted.manifest
+    bad = manifest.counts["failed"] or manifest.counts["rejected"] or manifest.clashes
+    return bool(bad) or any(i.error for i in manifest.inputs)
+
+
+def clashes(manifest: Manifest) -> str:
+    """Say which documents gave way to others of their identifier."""
+    more = ", ..." if manifest.clashes > len(manifest.clashing) else ""
+    return (
+        f"{manifest.clashes:,} documents have the identifier of a later one with another text, which took their place: "
+        f"{', '.join(manifest.clashing)}{more}"
+    )
 
 
 def _write_report(extracted: Extracted) -> None:
@@ -101,6 +113,8 @@ def _say(console: Console, extracted: Extracted) -> None:
     for i in manifest.inputs:
         if i.error:
             console.print(visible(f"Broken     {i.error}"), soft_wrap=True, markup=False)
+    if manifest.clashes:
+        console.print(visible(clashes(manifest)), style="bold red", soft_wrap=True, markup=False)
     if bad := manifest.counts["rejected"] + manifest.counts["failed"]:
         message = f"{bad:,} of {manifest.counts['documents']:,} documents were rejected or failed"
         console.print(message, style="bold red", soft_wrap=True, markup=False)

@@ -1,7 +1,7 @@
 """How a command ends: an error of ours as one message with its hint, and the exit code.
 
 Exit codes: 0 all well, 1 the job failed, 2 wrong usage or configuration, 3 the job is done but an input file was broken
-or documents were rejected or failed, 4 the job was told to stop and goes on with the same command.
+or documents were rejected, failed or have one identifier, 4 the job was told to stop and goes on with the same command.
 """
 
 import json

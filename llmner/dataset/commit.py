@@ -25,10 +25,11 @@ from llmner.dataset.layout import BatchLayout, Layout
 from llmner.dataset.manifest import Draft, File, Input, Manifest
 from llmner.dataset.publish import missing, publish
 from llmner.dataset.schema import DOCUMENT_SCHEMA, RECORD_BITS, STATUSES
-from llmner.documents import FILE_SOURCE, NO_TAG_SET
+from llmner.documents import FILE_SOURCE, NO_TAG_SET, PUBMED
 from llmner.errors import CountMismatchError, DatasetError
 
 _PENDING = ".pending.parquet"
+_NAMED = 5  # documents that are named where there may be many
 
 
 def recover(documents: str, checkpoint: str, for_each: ForEach) -> int:
@@ -61,6 +62,8 @@ class _Content:
     record: np.ndarray
     doc_key: np.ndarray
     status: np.ndarray  # index into STATUSES
+    text: np.ndarray  # hash of the text
+    revisable: np.ndarray  # whether its source revises documents
     mentions: int  # that are kept
     broken: dict[int, str]  # error of the input by its number
     reasons: Counter[str]  # rows by the class of their error
@@ -68,12 +71,14 @@ class _Content:
 
 @dataclass(frozen=True)
 class Counted:
-    """The files of a batch and what is in them; see ``Draft`` for ``counts`` and ``reasons``."""
+    """The files of a batch and what is in them; see ``Draft``."""
 
     files: list[File]
     inputs: list[Input]
     counts: dict[str, int]
     reasons: dict[str, int]
+    clashes: int
+    clashing: list[str]
 
     @property
     def failed(self) -> dict[str, int]:
@@ -106,6 +111,7 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         )
     broken = {number: error for c in contents for number, error in c.broken.items()}
     keep = _last_of_each_key(contents)
+    clashes, clashing = _clashes(documents, contents, keep)
     changed = [(c.file.name, k) for c, k in zip(contents, keep, strict=True) if not k.all()]
     rewritten = iter(for_each(partial(_rewrite, documents), changed))
     contents = [c if k.all() else next(rewritten) for c, k in zip(contents, keep, strict=True)]
@@ -123,7 +129,8 @@ def count(documents: str, checkpoint: str, inputs: Sequence[Input], records: int
         for n, i in enumerate(inputs)
     ]
     reasons = sum((c.reasons for c in contents), Counter())
-    return Counted([c.file for c in contents], counted, counts, dict(reasons.most_common()))
+    files = [c.file for c in contents]
+    return Counted(files, counted, counts, dict(reasons.most_common()), clashes, clashing)
 
 
 def commit(layout: Layout, draft: Draft, for_each: ForEach) -> Manifest:
@@ -186,7 +193,7 @@ def _content(documents: str, name: str) -> _Content:
     content = storage.read_bytes(storage.join(documents, name))
     if content is None:
         raise CountMismatchError(f"{documents}/{name} is gone", hint="run the same command again")
-    columns = ["record", "doc_key", "status", "mentions", "source", "error_class", "error_message"]
+    columns = ["record", "doc_key", "status", "text_sha256", "mentions", "source", "error_class", "error_message"]
     table = pq.read_table(io.BytesIO(content), columns=columns)
     files = table.filter(pc.equal(table["source"], FILE_SOURCE)).select(["record", "error_message"]).to_pylist()
     return _Content(
@@ -194,6 +201,8 @@ def _content(documents: str, name: str) -> _Content:
         table["record"].to_numpy(),
         table["doc_key"].to_numpy(),
         pc.index_in(table["status"], pa.array(STATUSES)).to_numpy(),
+        np.array([int(digest[:15], 16) for digest in table["text_sha256"].to_pylist()], np.int64),
+        pc.equal(table["source"], PUBMED).to_numpy(),
         pc.sum(pc.struct_field(pc.list_flatten(table["mentions"]), "kept")).as_py() or 0,
         {row["record"] >> RECORD_BITS: row["error_message"] for row in files},
         Counter(table["error_class"].drop_null().to_pylist()),
@@ -210,6 +219,33 @@ def _last_of_each_key(contents: Sequence[_Content]) -> list[np.ndarray]:
     keep = np.ones(len(key), bool)
     keep[order[:-1][key[order][:-1] == key[order][1:]]] = False
     return np.split(keep, np.cumsum([c.file.rows for c in contents]))[: len(contents)]
+
+
+def _clashes(documents: str, contents: Sequence[_Content], keep: Sequence[np.ndarray]) -> tuple[int, list[str]]:
+    """Count the rows that go although their text is another one than that of the row with their key that stays.
+
+    A source that revises its documents means that; of other sources it may be two documents with one identifier.
+
+    Returns:
+        How many they are, and the identifiers of the first ones with their files.
+    """
+    key, text = (_concatenate([getattr(c, f) for c in contents]) for f in ("doc_key", "text"))
+    stays = _concatenate(keep).astype(bool)
+    order = np.argsort(key[stays])
+    count = 0
+    named: list[str] = []
+    for content, kept in zip(contents, keep, strict=True):
+        gone = ~kept & ~content.revisable & (content.status != STATUSES.index("rejected"))
+        places = np.flatnonzero(gone)
+        if not len(places):
+            continue
+        same = order[np.searchsorted(key[stays][order], content.doc_key[places])]
+        places = places[text[stays][same] != content.text[places]]
+        count += len(places)
+        if len(places) and len(named) < _NAMED:
+            rows = read_table(storage.join(documents, content.file.name), ["source_id", "source_file"]).take(places)
+            named += [f"{row['source_id']} of {row['source_file']}" for row in rows.slice(0, _NAMED).to_pylist()]
+    return count, named[:_NAMED]
 
 
 def _rewrite(documents: str, name_and_rows: tuple[str, np.ndarray]) -> _Content:

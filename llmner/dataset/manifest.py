@@ -59,6 +59,9 @@ class Draft(Record):
         counts: ``records`` read; of these ``superseded`` by a later record with the same key, the others
             ``documents`` = the sum over ``STATUSES``; ``mentions`` kept in them.
         reasons: Documents that were rejected, failed or not looked at, by the class of their error.
+        clashes: Documents that a later one of the batch took the place of, because it has the same identifier, although its
+            text is another one and their source does not revise documents.
+        clashing: Identifiers of some of them, with their files.
         tag_sets: Names by language.
         started: When the run that finished it began, ISO 8601, UTC.
         finished: When it was finished.
@@ -83,6 +86,8 @@ class Draft(Record):
     files: list[File]
     counts: dict[str, int]
     reasons: dict[str, int] = Field(default_factory=dict)
+    clashes: int = 0
+    clashing: list[str] = Field(default_factory=list)
     tag_sets: dict[str, list[str]]
     started: str
     finished: str

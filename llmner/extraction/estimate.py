@@ -17,7 +17,7 @@ TOKENS_PER_CHARACTER = MappingProxyType({"en": 0.25, "zh": 0.7})
 BYTES_PER_CHARACTER = 0.7
 # Of a bare engine's speed that is left in a pipeline; see docs/benchmarks.md.
 PIPELINE = 0.87
-DRIVER_MEMORY, DRIVER_BYTES_PER_DOCUMENT = 250e6, 17
+DRIVER_MEMORY, DRIVER_BYTES_PER_DOCUMENT = 250e6, 26
 
 ASSUMPTIONS = (
     "the rest of the inputs is like the sample",

@@ -249,6 +249,8 @@ def _draft(plan: Plan, counted: Counted, started: datetime, run_id: str) -> Draf
         files=counted.files,
         counts=counted.counts,
         reasons=counted.reasons,
+        clashes=counted.clashes,
+        clashing=counted.clashing,
         tag_sets={lang: [t.name for t in sets] for lang, sets in plan.tag_sets.items()},
         started=started.isoformat(timespec="seconds"),
         finished=_now().isoformat(timespec="seconds"),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from llmner.documents import Document
+from llmner.documents import PUBMED, Document
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.format import Format
 from llmner.sources.languages import has_chinese
@@ -26,7 +26,7 @@ from llmner.sources.sections import kind_of
 from llmner.sources.texts import MAX_TEXT, Piece, compose
 from llmner.sources.xml_records import parse_xml, text_of
 
-SOURCE = "pubmed"
+SOURCE = PUBMED
 
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag

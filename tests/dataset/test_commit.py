@@ -111,6 +111,15 @@ def test_of_records_with_one_key_the_last_in_reading_order_stays(folders: Folder
     assert {row["text"] for t in tables for row in t.to_pylist()} == {"new"}
 
 
+def test_what_gives_way_to_another_text_with_its_identifier_is_named(folders: Folders) -> None:
+    folders.write("a_0", rows([5, 6, 7], file=0, text="old"))
+    folders.write("b_0", rows([5], file=1, text="old"))
+    folders.write("b_1", rows([6, 7], file=1, text="new"))
+    counted = folders.count(6, inputs=2)
+    assert counted.counts["superseded"] == 3
+    assert (counted.clashes, counted.clashing) == (2, ["6 of f0", "7 of f0"])
+
+
 def test_a_rejected_record_never_takes_the_place_of_a_good_one(folders: Folders) -> None:
     folders.write("a_0", rows([5], file=0))
     folders.write("a_1", rows([5], file=1, rejected=True))
