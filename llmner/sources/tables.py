@@ -76,7 +76,11 @@ def read_table(content: Content) -> Iterator[Document]:
     delimiter = max(_DELIMITERS, key=first.count)
     csv.field_size_limit(MAX_RECORD)
     cells = csv.reader(lines, delimiter=delimiter)
-    yield from read_rows(next(cells, []), _rows(cells, lines), SOURCE, content)
+    try:
+        names = next(cells, [])
+    except csv.Error as e:
+        raise InputError(f"{content.url}: its first line cannot be read: {e}") from e
+    yield from read_rows(names, _rows(cells, lines), SOURCE, content)
 
 
 def _rows(cells: Iterator[list[str]], lines: "_Lines") -> Iterator[Row]:

@@ -53,6 +53,8 @@ def test_a_broken_row_costs_none_other() -> None:
 def test_no_table() -> None:
     with pytest.raises(InputError, match=r"f\.csv: no column names"):
         read(b"\n")
+    with pytest.raises(InputError, match=r"f\.csv: its first line cannot be read"):
+        read(b"id\rx,text\n1,Gout.\n")
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=9), max_size=5))
