@@ -59,8 +59,8 @@ class Draft(Record):
         counts: ``records`` read; of these ``superseded`` by a later record with the same key, the others
             ``documents`` = the sum over ``STATUSES``; ``mentions`` kept in them.
         reasons: Documents that were rejected, failed or not looked at, by the class of their error.
-        clashes: Documents that gave way to a later one of the batch with the same identifier, although it has another text
-            and their source does not revise documents.
+        clashes: Documents that gave way to a later one of the batch with the same identifier and another text, although
+            their source does not revise documents.
         clashing: Identifiers of some of them, with their files.
         tag_sets: Names by language.
         started: When the run that finished it began, ISO 8601, UTC.
