@@ -120,7 +120,7 @@ class SharedState:
         try:
             yield state
         finally:
-            state.end()
+            state._actor.__ray_terminate__.remote()  # once it has answered all; its last metrics are shown
 
     def progress(self) -> Progress:
         """Return how far the run is.
