@@ -9,6 +9,7 @@ and the peak memory of this process and of its Ray workers together.
 
 import argparse
 import gzip
+import os
 import random
 import sys
 import tempfile
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+TESTS = str(Path(__file__).resolve().parents[1])
+sys.path.insert(0, TESTS)
+os.environ["PYTHONPATH"] = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])  # of Ray's workers
 
 from capital_words import run_nightly
 
