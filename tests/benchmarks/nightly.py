@@ -19,9 +19,7 @@ from pathlib import Path
 
 import psutil
 
-TESTS = str(Path(__file__).resolve().parents[1])
-sys.path.insert(0, TESTS)
-os.environ["PYTHONPATH"] = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])  # of Ray's workers
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from capital_words import run_nightly
 
@@ -72,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=30_000)
     records = parser.parse_args().records
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # Ray's workers find the engine there
     repeats = round(records * REPEATS)
     with tempfile.TemporaryDirectory() as folder, own_ray():
         known = {pmid: f"Study {pmid} of Aspirin." for pmid in range(repeats)}
