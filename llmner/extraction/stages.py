@@ -19,7 +19,6 @@ from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
-from ray.exceptions import ActorDiedError
 
 from llmner.annotator import Segmenter, Step, fail
 from llmner.dataset.schema import DOCUMENT_SCHEMA
@@ -184,6 +183,8 @@ class ModelStage:
 
 def _end_with_the_run(mailbox: Mailbox) -> None:
     """End this process when its run has ended: left over, it would hold the cores that the next start needs."""
+    from ray.exceptions import ActorDiedError
+
     while True:
         time.sleep(_LOOK)
         try:

@@ -19,11 +19,12 @@ from llmner.sources.files import find_files
 from llmner.sources.records import MAX_ELEMENTS
 
 READ = """
-import resource, sys
+import re, sys
 from llmner.sources import read_file
 from llmner.sources.files import find_files
 (file,) = find_files([sys.argv[1]])
-print(sum(1 for _ in read_file(file)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+documents = sum(1 for _ in read_file(file))
+print(documents, int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024)
 """
 
 
