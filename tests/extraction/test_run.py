@@ -19,6 +19,7 @@ from capital_words import BrokenEngine, IncompleteEngine, StuckEngine, run
 from corpora import documents, mentions, pubmed_xml, text, write_jsonl
 
 from llmner.config import JobConfig
+from llmner.dataset.compact import compact
 from llmner.dataset.layout import Layout
 from llmner.dataset.lock import BatchLock
 from llmner.dataset.reading import open_committed
@@ -90,6 +91,21 @@ def test_the_same_command_again_does_nothing(corpus: Path, tmp_path: Path) -> No
     assert (first.already_done, second.already_done) == (False, True)
     assert second.manifest == first.manifest
     assert state == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "out").rglob("*") if p.is_file()}
+
+
+def test_what_was_compacted_is_done(corpus: Path, tmp_path: Path) -> None:
+    output = str(tmp_path / "out")
+    for number in range(2):
+        file = write_jsonl(corpus / f"{number}.jsonl", [text(i) for i in range(6)], first=6 * number)
+        run(job(file, output=output))
+    before = mentions(output)
+    for _ in range(2):
+        compact(output, keep=1)
+    again = run(job(corpus / "0.jsonl", output=output))
+    assert again.already_done
+    assert again.manifest.counts["documents"] == 6
+    assert again.manifest.files == []
+    assert sorted(mentions(output), key=str) == sorted(before, key=str)
 
 
 def test_a_crash_behind_the_commit_is_made_good(corpus: Path, tmp_path: Path) -> None:
