@@ -25,14 +25,16 @@ def job(corpus: Path, output: Path, model: str, **more: object) -> JobConfig:
 
 
 def engines() -> list[psutil.Process]:
-    found = []
+    """The engines that run; what one has forked looks like itself until it becomes another program."""
+    found, parents = [], []
     for process in psutil.Process().children(recursive=True):
         try:
             if "VLLM::EngineCore" in f"{process.name()} {' '.join(process.cmdline())}":
+                parents.append(process.ppid())
                 found.append(process)
         except psutil.Error:
             continue
-    return found
+    return [process for process, parent in zip(found, parents, strict=True) if parent not in {p.pid for p in found}]
 
 
 @pytest.mark.usefixtures("cluster")
