@@ -19,17 +19,21 @@ class Metrics:
     """Shows the progress of one run; Ray puts ``ray_`` before each name, and ``_total`` behind that of a counter.
 
     Args:
+        run_id: Tells its series from those of other runs, as the label ``run``.
         price: See ``JobConfig.price_per_hour``.
     """
 
-    def __init__(self, price: float | None) -> None:
+    def __init__(self, run_id: str, price: float | None) -> None:
         self._price = price
         self._shown = Progress()
-        self._totals = {name: Counter(f"llmner_{name}", said) for name, said in TOTALS.items()}
-        self._failures = Counter("llmner_failures", "Documents that failed or were rejected.", ("reason",))
-        self._seconds = Counter("llmner_stage_seconds", "Seconds that calls of a stage's model took.", ("stage",))
-        self._queue = Gauge("llmner_queue", "Records that are read and not through the generator's workers.")
-        self._cost = Gauge("llmner_cost_per_million_tokens", "What a million source tokens cost so far.")
+        self._totals = {name: Counter(f"llmner_{name}", said, ("run",)) for name, said in TOTALS.items()}
+        self._failures = Counter("llmner_failures", "Documents that failed or were rejected.", ("run", "reason"))
+        self._seconds = Counter("llmner_stage_seconds", "Seconds that calls of a stage's model took.", ("run", "stage"))
+        said = "Records that are read and not through the generator's workers."
+        self._queue = Gauge("llmner_queue", said, ("run",))
+        self._cost = Gauge("llmner_cost_per_million_tokens", "What a million source tokens cost so far.", ("run",))
+        for series in (*self._totals.values(), self._failures, self._seconds, self._queue, self._cost):
+            series.set_default_tags({"run": run_id})
 
     def show(self, p: Progress) -> None:
         """Show how far the run is now."""

@@ -78,7 +78,7 @@ def run_pipeline(
     documents = DocumentDatasource(plan.files, fields=config.fields)
     file_system, folder = storage.arrow_file_system(plan.batch.documents)
     with (
-        SharedState.of_run(resumed=resumed, memory=plan.suspects, price=config.price_per_hour) as state,
+        SharedState.of_run(run_id, resumed=resumed, memory=plan.suspects, price=config.price_per_hour) as state,
         storage.access(plan.batch.documents),
         _data_context(plan.checkpoint, config.stall_minutes),
         _understood(state, config, stopped := _Stopped()),

@@ -33,13 +33,14 @@ class RunState:
     """The state of one run; a Ray actor holds it, and ``SharedState`` reaches it.
 
     Args:
+        run_id: The run, for the metrics.
         resumed: Documents that are done already.
         memory: File that keeps the suspects.
         suspects: What is in it.
         price: Of an hour, for the metrics; None where it is not known.
     """
 
-    def __init__(self, resumed: int, memory: str, suspects: list[Suspect], price: float | None) -> None:
+    def __init__(self, run_id: str, resumed: int, memory: str, suspects: list[Suspect], price: float | None) -> None:
         self.attempts = Attempts(suspects)
         self.mailbox = Mailbox()
         self.records = Records()
@@ -47,7 +48,7 @@ class RunState:
         self._resumed = resumed
         self._memory = memory
         self._kept = suspects
-        self._metrics = Metrics(price)
+        self._metrics = Metrics(run_id, price)
 
     def call(self, part: Part, method: str, *args: Any) -> Any:
         """Call a method of one of the parts."""
@@ -98,10 +99,11 @@ class SharedState:
 
     @classmethod
     @contextmanager
-    def of_run(cls, *, resumed: int, memory: str, price: float | None) -> Iterator["SharedState"]:
+    def of_run(cls, run_id: str, *, resumed: int, memory: str, price: float | None) -> Iterator["SharedState"]:
         """Have a process that holds a new state, on this node, for others may die; it ends with the context.
 
         Args:
+            run_id: The run, for the metrics.
             resumed: Documents that are done already.
             memory: File that keeps the documents that are suspected of killing workers.
             price: Of an hour, for the metrics; None where it is not known.
@@ -116,7 +118,7 @@ class SharedState:
             raise DatasetError(f"{memory}: cannot be read: {e}", hint="remove it, and run again") from e
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         held = ray.remote(num_cpus=0, scheduling_strategy=here)(RunState)
-        state = cls(held.remote(resumed, memory, suspects, price))
+        state = cls(held.remote(run_id, resumed, memory, suspects, price))
         try:
             yield state
         finally:

@@ -22,28 +22,29 @@ SERIES = re.compile(r"^(ray_llmner_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(reason|stage)="(\w+)"')
 
 
-def scraped() -> dict[tuple[str, str], float]:
-    """Our series with the label that is ours, summed over processes as Prometheus would."""
+def scraped() -> dict[tuple[str, str, str], float]:
+    """Our series by name, run and the other label that is ours, summed over processes as Prometheus would."""
     [node] = ray.nodes()
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=30) as page:
         text = page.read().decode()
-    found: defaultdict[tuple[str, str], float] = defaultdict(float)
+    found: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     for name, labels, value in SERIES.findall(text):
+        [run_id] = re.findall(r'run="([^"]+)"', labels)
         label = LABEL.search(labels)
-        found[name, label[2] if label else ""] += float(value)
+        found[run_id, name, label[2] if label else ""] += float(value)
     return found
 
 
 def test_a_run_shows_what_it_does(corpus: Path, tmp_path: Path) -> None:
     write_jsonl(corpus / "a.jsonl", [f"Aspirin {i}. Nothing else." for i in range(30)])
     write_jsonl(corpus / "b.jsonl", ["Asthma UNTAGGABLE."] * 2, first=100)
-    last: dict[tuple[str, str], float] = {}
+    every: dict[tuple[str, str, str], float] = {}
     ended = threading.Event()
 
     def scrape() -> None:
         while not ended.wait(0.5):
-            last.update(scraped())
+            every.update(scraped())
 
     scraper = threading.Thread(target=scrape)
     scraper.start()
@@ -60,6 +61,7 @@ def test_a_run_shows_what_it_does(corpus: Path, tmp_path: Path) -> None:
     time.sleep(15)  # Ray shows what a process has counted within ten seconds, and for some after its end
     ended.set()
     scraper.join()
+    last = {(name, label): value for (run_id, name, label), value in every.items() if run_id == manifest.run_id}
     figures = manifest.figures
     for name in ("documents", "sentences", "mentions", "source_tokens"):
         assert last[f"ray_llmner_{name}_total", ""] == figures[name] > 0
