@@ -68,17 +68,20 @@ class InlineVocabulary:
         if len(answer) and answer[-1] == self.end:
             return []
         marks = 0  # tokens of the answer that are not the sentence's
+        naming: tuple[int, ...] = ()  # what is left of a type's name
         for bar in np.flatnonzero(answer == self.bar).tolist():
             written = tuple(answer[bar + 1 : bar + 1 + max(map(len, self.types))].tolist())
             name = next((name for name in self.types if written[: len(name)] == name), None)
             if name is None:
                 begun = [name for name in self.types if written and name[: len(written)] == written]
-                return list(begun[0][len(written) :])[:length] if len(begun) == 1 else []
+                if len(begun) != 1:
+                    return []
+                name, naming = written, begun[0][len(written) :]
             marks += 1 + len(name)
         opened = int(np.count_nonzero(answer == self.open))
         closed = int(np.count_nonzero(answer == self.bar))
         rest = source[len(answer) - marks - opened :].tolist()
-        return [*rest, self.bar if opened > closed else self.end][:length]
+        return [*naming, *rest, self.bar if opened > closed else self.end][:length]
 
     def line(self, tokens: int) -> int:
         """See ``grammar.Vocabulary.line``."""
@@ -147,12 +150,18 @@ class InlineCursor:
 
     def draft(self, length: int) -> list[int]:
         """See ``grammar.Cursor.draft``."""
+        naming: tuple[int, ...] = ()
+        inside = len(self._open)
         if self._naming is not None:
-            return []  # the type is for the model to say
-        if self._open:
+            names = list(self._names())
+            if len(names) > 1:
+                return []  # the type is for the model to say
+            naming = names[0][len(self._naming) :]
+            inside -= 1
+        if inside:
             length = (length + 1) // 2
-        tokens = list(self._source.tokens[self._position : self._position + length])
-        if self._open and self._position + length >= len(self._source.tokens):
+        tokens = [*naming, *self._source.tokens[self._position : self._position + length]]
+        if inside and self._position + length >= len(self._source.tokens):
             tokens.append(self._vocabulary.bar)
         return tokens
 
