@@ -49,7 +49,7 @@ test-long: $(INSTALLED)
 	LLMNER_ALONE=1 $(BIN)/pytest -m long
 
 # Starts the training of the embedded model in the background, or says that it runs. It goes on where it stopped.
-# CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from.
+# CORPORA: folder of the corpora; INITIAL_ADAPTER: adapter to begin from; embedded is the shipped one.
 train-embedded: $(INSTALLED)
 	$(BIN)/python -m llmner train generator --background --config configs/training/embedded.yaml --data $(CORPORA) \
 	  $(if $(INITIAL_ADAPTER),--initial-adapter $(INITIAL_ADAPTER))

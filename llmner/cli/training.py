@@ -100,7 +100,9 @@ def train_generator(
     output: Output = None,
     steps: Steps = None,
     decay: Annotated[int | None, typer.Option(help="Last steps, in which the learning rate falls to zero.")] = None,
-    initial_adapter: Annotated[str | None, typer.Option(help="Adapter to go on from.")] = None,
+    initial_adapter: Annotated[
+        str | None, typer.Option(help="Adapter to go on from: folder, Hugging Face id or named model.")
+    ] = None,
     background: Annotated[
         bool, typer.Option("--background", help="Train detached, at low priority; the output is in LLMNER_RUNS.")
     ] = False,

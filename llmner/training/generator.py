@@ -17,7 +17,8 @@ from transformers import TrainerCallback
 
 from llmner.errors import ConfigError
 from llmner.models import loading
-from llmner.models.registry import PROMPT_FILE, base_of
+from llmner.models.registry import PROMPT_FILE, adapter_of, base_of
+from llmner.models.weights import fetched
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.prompts import Form
@@ -158,8 +159,9 @@ def _with_adapter(model: Any, settings: GeneratorTraining) -> Any:
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     torch.manual_seed(settings.seed)
-    if settings.initial_adapter:
-        model = PeftModel.from_pretrained(model, settings.initial_adapter, is_trainable=True)
+    initial = adapter_of(settings.initial_adapter) if settings.initial_adapter else None
+    if initial:
+        model = PeftModel.from_pretrained(model, str(fetched(initial)), is_trainable=True)
         model = widened(model, settings.rank)
     else:
         lora = LoraConfig(

@@ -138,8 +138,8 @@ class GeneratorTraining(RunSettings):
             grammar. ``full``: over the whole vocabulary at every token of the answer, for free decoding, too.
         definitions: Whether the prompt defines the types or only names them.
         layout: Name of the layout of an answer, see ``tagging.layouts``.
-        initial_adapter: An adapter to go on from. Its dropout stays, and the ratio of its alpha to its rank; if its
-            rank is lower than ``rank``, it is widened without a change of what it computes.
+        initial_adapter: An adapter, or a named model's, to go on from. Its dropout stays, and the ratio of its alpha
+            to its rank; if its rank is lower than ``rank``, it is widened without a change of what it computes.
         rank: LoRA rank.
         alpha: LoRA alpha; the product is scaled by alpha / rank.
         dropout: LoRA dropout.

@@ -141,7 +141,9 @@ def test_development_f1_by_corpus_and_the_prompt_without_definitions(tmp_path):
 def test_training_goes_on_from_an_adapter(tmp_path):
     prepare(tmp_path, "llama")
     first = run(train, GeneratorTraining.model_validate(settings(tmp_path, "first")), result="adapter")
-    more = settings(tmp_path, "more", initial_adapter=first, rank=8, steps=1, learning_rate=1e-12, loss="full")
+    named = tmp_path / "first.yaml"
+    named.write_text(f"base: {tmp_path / 'base'}\nadapter: {first}\n")
+    more = settings(tmp_path, "more", initial_adapter=str(named), rank=8, steps=1, learning_rate=1e-12, loss="full")
     second = run(train, GeneratorTraining.model_validate(more), result="adapter")
     assert run(train, GeneratorTraining.model_validate(more), result="adapter") == second  # done: nothing happens
     before, after = (load_file(Path(a, "adapter_model.safetensors")) for a in (first, second))
