@@ -24,6 +24,7 @@ S3_ENVIRONMENT = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Make two groups for `-n 2 --dist loadgroup`: slow tests mostly wait, and the others run beside them."""
     for item in items:
