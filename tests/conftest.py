@@ -24,13 +24,6 @@ S3_ENVIRONMENT = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make two groups for `-n 2 --dist loadgroup`: slow tests mostly wait, and the others run beside them."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("slow" if item.get_closest_marker("slow") else "quick"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _trainings_pause() -> Iterator[None]:
     """Trainings in the background pause while the whole suite runs."""
