@@ -1,6 +1,8 @@
 """vLLM with and without drafts, grammar and prefix cache, at several numbers of requests at once.
 
-``plain`` writes token by token, ``ngram`` drafts what followed the last few tokens before, ``copy`` is our drafter.
+``plain`` is vLLM in its default mode and writes token by token; ``ngram`` drafts what followed the last few tokens before,
+``ngram_gpu`` does so on the card (and keeps asynchronous scheduling, which other drafters switch off); ``copy`` is our
+drafter.
 Without ``--shape`` it runs the embedded model. With it, random weights of that shape: such a model would write nothing
 of use, so each answer is scripted, by a grammar that admits that one alone; the drafter does not know the script, it
 is refused at its tags as it would be by a model that was trained.
@@ -70,7 +72,7 @@ class Request:
 
 def main(
     requests: Annotated[str, typer.Option(help="Requests at once.")] = "1,32",
-    methods: Annotated[str, typer.Option(help="Of plain, ngram and copy.")] = "plain,ngram,copy",
+    methods: Annotated[str, typer.Option(help="Of plain, ngram, ngram_gpu and copy.")] = "plain,ngram,copy",
     grammars: Annotated[str, typer.Option(help="Of on and off.")] = "on,off",
     caches: Annotated[str, typer.Option(help="Prefix cache: of on and off.")] = "on",
     shape: Annotated[str | None, typer.Option(help=f"Random weights: {', '.join(SHAPES)}.")] = None,
@@ -177,9 +179,9 @@ async def _measure(
 
     options = VllmOptions(window=2048, draft=draft if method == "copy" else 0, sequences=min(1024, max(loads)))
     settings: Row = {"enable_prefix_caching": cache, "load_format": "dummy" if shape else "auto"}
-    if method == "ngram":
+    if method.startswith("ngram"):
         settings["speculative_config"] = {
-            "method": "ngram",
+            "method": method,
             "num_speculative_tokens": draft,
             "prompt_lookup_min": 2,
             "prompt_lookup_max": 4,
