@@ -66,7 +66,7 @@ class Plan:
     @property
     def inputs(self) -> list[Input]:
         """The inputs as a manifest lists them, before anything is counted."""
-        return [Input(uri=f.url, size=f.size, version=f.revision) for f in self.files]
+        return [Input(uri=f.shown, size=f.size, version=f.revision) for f in self.files]
 
     @property
     def described_tag_sets(self) -> list[dict[str, Any]]:

@@ -25,7 +25,8 @@ class Content:
     """The content of a file, and how it is to be read.
 
     Attributes:
-        url: Where it is, for documents and messages.
+        url: Where it is, as documents and messages have it.
+        file: Where it lies, for a reader that opens the file itself.
         chunks: Its uncompressed bytes in pieces of any size; they can be read once.
         fields: Which field is which, for formats whose records have named fields.
         max_text: Code points above which a document is rejected.
@@ -35,6 +36,7 @@ class Content:
     chunks: Iterator[bytes]
     fields: FieldMap = DEFAULT_FIELDS
     max_text: int = MAX_TEXT
+    file: str = ""
 
     def whole(self) -> bytes:
         """Return the whole content.

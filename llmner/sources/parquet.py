@@ -5,7 +5,7 @@ bounded, and only the columns that are mapped. Folders named as in ``year=2019``
 """
 
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -44,7 +44,7 @@ def read_parquet(
     reader = RecordReader(SOURCE, source_file, fields, max_text)
     number = 0
     try:
-        schema = pq.read_schema(stream)
+        schema = _schema(stream, source_file)
         stream.seek(0)
         # A value that is stored once for many rows is held once.
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
@@ -54,6 +54,9 @@ def read_parquet(
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"
             raise InputError(message, hint=f"its columns: {', '.join(existing)}; map them with fields")
         columns = [found for name in fields.names if (found := column_of(name, existing))]
+        if twice := [name for name in columns if existing.count(name) > 1]:
+            message = f"{source_file}: several columns are called {', '.join(map(repr, twice))}"
+            raise InputError(message, hint="give each column a name of its own")
         for name in (fields.id, fields.text):
             column = column_of(name, existing) or name
             if pa.types.is_nested(schema.field(column).type):
@@ -65,7 +68,7 @@ def read_parquet(
                 number += 1
                 place = f"{source_file}: row {number:,}"
                 try:
-                    record = folders | {name: batch.column(name)[row].as_py() for name in columns}
+                    record = folders | {name: _value(batch.column(name)[row]) for name in columns}
                 except UnicodeDecodeError as e:
                     message = f"{place}: not UTF-8: {e.reason}"
                     yield reader.rejected(number, MalformedRecordError(message))
@@ -76,6 +79,28 @@ def read_parquet(
         if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
             raise
         raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e
+
+
+def _schema(stream: IO[bytes], source_file: str) -> pa.Schema:
+    try:
+        return pq.read_schema(stream)
+    except UnicodeDecodeError as e:
+        message = f"{source_file}: the name of a column is not UTF-8: {e.object!r}"
+        raise InputError(message, hint="give it another name") from e
+
+
+def _value(value: pa.Scalar) -> Any:
+    """Return a value of Python's; None for a date that Python has none for, as for any other that cannot be used.
+
+    Raises:
+        UnicodeDecodeError: A text that is not UTF-8.
+    """
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):
+        return None
 
 
 def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -94,7 +119,7 @@ def hive_columns(url: str) -> dict[str, str]:
 
 
 def _read(content: Content) -> Iterator[Document]:
-    with open_file(content.url) as stream:
+    with open_file(content.file) as stream:
         yield from read_parquet(stream, content.url, content.fields, max_text=content.max_text)
 
 

@@ -12,14 +12,13 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import NamedTuple
 
 from lxml import etree
 
 from llmner.documents import PUBMED, Document
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
-from llmner.sources.format import Format
+from llmner.sources.format import Format, peek
 from llmner.sources.languages import has_chinese
 from llmner.sources.records import MAX_RECORD
 from llmner.sources.sections import kind_of
@@ -28,6 +27,7 @@ from llmner.sources.xml_records import parse_xml, text_of
 
 SOURCE = PUBMED
 
+_DECLARATION = 256  # bytes in which the XML declaration ends
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
 _LONGEST_PMID = 256  # bytes of an element that names a deleted PMID
@@ -86,12 +86,9 @@ def read_pubmed(
         InputError: This is no PubMed XML, or in an encoding that cannot be read. Nothing was read.
         TruncatedFileError: The file ends before its end. All complete records were read.
     """
-    head = b""
-    chunks = iter(chunks)
-    while len(head) < 256 and (chunk := next(chunks, None)) is not None:
-        head += chunk
+    head, chunks = peek(chunks, _DECLARATION)
     encoding = _encoding(head, source_file)
-    for record in _cut(chain([head], chunks), source_file, max_record):
+    for record in _cut(chunks, source_file, max_record):
         yield from _read_record(record, encoding, source_file, max_text)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmner.documents import Document
-from llmner.errors import InputError, MalformedRecordError
+from llmner.errors import InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import RecordReader
 from llmner.sources.format import Content, Format, by_name_only, peek
@@ -97,7 +97,10 @@ def _rows(cells: Iterator[list[str]], lines: "_Lines") -> Iterator[Row]:
             place = lines.place(number)
             yield Row(place, error=MalformedRecordError(f"{place}: {e}"))
         else:
-            yield Row(lines.place(number), found)
+            place = lines.place(number)
+            # A row whose end is that of the file has a quotation mark that is never closed, and others' rows behind it.
+            error = TruncatedFileError(f"{place}: the file ends inside a quoted cell of it", hint="close the quotes")
+            yield Row(place, error=error) if lines.ended else Row(place, found)
 
 
 def _identified(record: dict[str, Any]) -> dict[str, Any]:
@@ -114,12 +117,15 @@ class _Lines:
         self._encoding = encoding
         self._url = url
         self._offset: int | None = None
+        self.ended = False
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        if (line := next(self._lines, None)) is None:
+            self.ended = True
+            raise StopIteration
         if self._offset is None:
             self._offset = line.offset
         if line.error:
