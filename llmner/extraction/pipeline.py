@@ -75,7 +75,7 @@ def run_pipeline(
     """
     config = plan.config
     cpus = share_of_cpu()
-    documents = DocumentDatasource(plan.files, fields=config.fields)
+    documents = DocumentDatasource(plan.files, fields=config.fields, limits=config.limits)
     file_system, folder = storage.arrow_file_system(plan.batch.documents)
     with (
         SharedState.of_run(resumed=resumed, memory=plan.suspects, price=config.price_per_hour) as state,

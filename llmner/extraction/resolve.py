@@ -124,7 +124,8 @@ def _fingerprint(
 
 def reading(config: JobConfig) -> str:
     """Digest how a job reads its inputs, and how much of them: the same files read otherwise give other documents."""
-    return _digest(config.format, sorted(config.fields.items()), config.limit)
+    other = config.limits.model_dump(exclude_defaults=True)  # a record that one of them rejects may be read by another
+    return _digest(config.format, sorted(config.fields.items()), config.limit, *([other] if other else []))
 
 
 def _digest(*content: Any) -> str:

@@ -14,7 +14,7 @@ from llmner.errors import InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import RecordReader
 from llmner.sources.format import Content, Format, by_name_only, peek
-from llmner.sources.records import MAX_RECORD, Record, read_lines
+from llmner.sources.records import Record, read_lines
 
 SOURCE = "table"
 
@@ -57,7 +57,7 @@ def read_rows(names: Sequence[str], rows: Iterable[Row], source: str, content: C
         raise InputError(f"{content.url}: no column names in its first line")
     of_cnki = "Title-题名" in (name.strip() for name in names)
     names = [_CNKI.get(name.strip(), name.strip()) for name in names]
-    reader = RecordReader(source, content.url, content.fields, content.max_text)
+    reader = RecordReader(source, content.url, content.fields, content.limits)
     for number, row in enumerate(rows, 1):
         if row.error:
             yield reader.rejected(number, row.error)
@@ -71,10 +71,10 @@ def read_rows(names: Sequence[str], rows: Iterable[Row], source: str, content: C
 def read_table(content: Content) -> Iterator[Document]:
     """Read the documents of a table as text; see ``read_rows``."""
     head, chunks = peek(content.chunks)
-    lines = _Lines(read_lines(chunks, content.url), encoding_of(head), content.url)
+    lines = _Lines(read_lines(chunks, content.url, limits=content.limits), encoding_of(head), content.url)
     first = head.decode(encoding_of(head), "ignore").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
-    csv.field_size_limit(MAX_RECORD)
+    csv.field_size_limit(content.limits.record_bytes)
     cells = csv.reader(lines, delimiter=delimiter)
     try:
         names = next(cells, [])
