@@ -124,8 +124,10 @@ class JobConfig(Settings):
             without a batch; what is done stays.
         price_per_hour: What all machines of the run cost an hour together, in any currency; then metrics and manifest
             say what a million source tokens cost.
-        stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
-            more than a call takes on the slowest worker, and than the cluster needs to come by a node.
+        stall_minutes: Minutes without anything moving after which the run starts again with what is not done: more
+            than a worker takes to load its model, and than the cluster needs to come by a node. A model that is at work
+            moves, however slow it is, as long as it has the time that ``tag.seconds`` and
+            ``tag.seconds_per_character`` give it.
     """
 
     inputs: tuple[str, ...] = Field(min_length=1)
