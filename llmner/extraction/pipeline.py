@@ -85,7 +85,8 @@ def run_pipeline(
         _understood(state, stopped),
         _watch(state, config.stall_minutes, on_progress, check, stopped),
     ):
-        source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)
+        sizes = [file.size for file in plan.files]
+        source = NumberedDatasource(documents, sizes, config.limit, state.records, state.mailbox)
         # One block a read task, or Ray splits small inputs into very many.
         found = (
             ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
