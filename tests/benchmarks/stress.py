@@ -111,20 +111,19 @@ class Stress:
         ended: How often a driver ended by itself before its job was done.
     """
 
-    def __init__(self, cluster: Cluster, rng: random.Random, deadline: float) -> None:
+    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self._cluster = cluster
         self._node = cluster.add_node(num_cpus=NODE_CPUS, object_store_memory=STORE)
         self._rng = rng
-        self._deadline = deadline
         self.killed: Counter[str] = Counter()
         self.ended = 0
 
-    def run(self, output: str, kills: int) -> None:
-        """Run the job to its end, with so many kills in all at most."""
-        while (code := self._drive(output, kills)) != 0:
+    def run(self, output: str, kills: int, until: float) -> None:
+        """Run the job to its end, with so many kills in all at most, and none after a time."""
+        while (code := self._drive(output, kills, until)) != 0:
             self.ended += code is not None
 
-    def _drive(self, output: str, kills: int) -> int | None:
+    def _drive(self, output: str, kills: int, until: float) -> int | None:
         """Run a driver until it ends or is killed; return its exit code, or None."""
         environment = {**os.environ, "RAY_ADDRESS": self._cluster.address}
         driver = subprocess.Popen(program(job(output)), env=environment, stderr=subprocess.DEVNULL)
@@ -136,7 +135,7 @@ class Stress:
             try:
                 driver.wait(self._rng.uniform(0.5, 6))
             except subprocess.TimeoutExpired:
-                if self.killed.total() < kills and time.monotonic() < self._deadline and self._kill(driver):
+                if self.killed.total() < kills and time.monotonic() < until and self._kill(driver):
                     driver.wait()
                     return None
         return driver.returncode
@@ -186,17 +185,17 @@ def main(
         head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": STORE}
         cluster = Cluster(True, head_node_args=head)
         try:
-            stress = Stress(cluster, rng, time.monotonic() + minutes * 60)
-            stress.run("whole", kills=0)
+            stress = Stress(cluster, rng)
+            stress.run("whole", kills=0, until=0)
             whole = content("whole")
             failed = {row["source_id"] for row in whole[0] if row["status"] == "failed"}
             print(f"undisturbed: {len(whole[0])} documents, {len(failed)} failed, poison {len(poison)}", flush=True)
             same = failed == poison
-            jobs = 0
-            while stress.killed.total() < kills and time.monotonic() < stress._deadline:
+            jobs, until = 0, time.monotonic() + minutes * 60
+            while stress.killed.total() < kills and time.monotonic() < until:
                 jobs += 1
                 store.faulty = True
-                stress.run(f"killed-{jobs}", kills)
+                stress.run(f"killed-{jobs}", kills, until)
                 store.faulty = False
                 alike = content(f"killed-{jobs}") == whole
                 same &= alike

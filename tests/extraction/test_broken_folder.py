@@ -21,9 +21,11 @@ def test_every_format_is_broken_here() -> None:
     assert {file.source for file in FILES.values()} >= {f.name for f in FORMATS if f.documents}
 
 
-def test_whole_documents_come_through_and_broken_ones_are_rejected_each_once(corpus: Path, tmp_path: Path) -> None:
+def test_whole_documents_come_through_and_broken_ones_are_rejected_each_once(tmp_path: Path) -> None:
+    corpus = tmp_path / "痛风 and more"
+    corpus.mkdir()
     write_broken_folder(corpus)
-    extracted = run(JobConfig(inputs=[str(corpus)], output=str(tmp_path / "entities")))
+    extracted = run(JobConfig(inputs=[str(corpus)], output=str(tmp_path / "实体 of them")))
     table = documents(extracted.batch.dataset)
     assert len({row["doc_key"] for row in table}) == len(table)
     rows = defaultdict(list)
