@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from llmner.errors import ConfigError
 from llmner.settings import Settings, read_mapping, validated
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.registry import AUTO, format_named
 from llmner.tagset import TagSet, load_tag_set
 
@@ -98,6 +99,7 @@ class JobConfig(Settings):
         output: URI or path of the data set.
         format: Name of the format of the inputs; ``auto`` looks at the content of each file, then at its name.
         fields: Field map of JSON lines and Parquet inputs: our field to theirs.
+        limits: How large records, texts and files may be.
         model: A named model, the path of a file that describes one, a folder, or a Hugging Face id, where
             ``org/name@revision`` names a branch, tag or commit.
         adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
@@ -122,14 +124,17 @@ class JobConfig(Settings):
             without a batch; what is done stays.
         price_per_hour: What all machines of the run cost an hour together, in any currency; then metrics and manifest
             say what a million source tokens cost.
-        stall_minutes: Minutes without anything coming through after which the run starts again with what is not done:
-            more than a call takes on the slowest worker, and than the cluster needs to come by a node.
+        stall_minutes: Minutes without anything moving after which the run starts again with what is not done: more
+            than a worker takes to load its model, and than the cluster needs to come by a node. A model that is at work
+            moves, however slow it is, as long as it has the time that ``tag.seconds`` and
+            ``tag.seconds_per_character`` give it.
     """
 
     inputs: tuple[str, ...] = Field(min_length=1)
     output: str = Field(min_length=1)
     format: str = AUTO
     fields: Mapping[str, str] = {}
+    limits: Limits = DEFAULT_LIMITS
     model: str = "embedded"
     adapter: str | None = None
     adapters: Mapping[str, str] = {}

@@ -6,8 +6,13 @@ Invariant: every message names the thing at fault (file, document, option); ``hi
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """Return a text with what UTF-8 cannot say as an escape: halves of surrogate pairs, foreign bytes in file names."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class LlmnerError(Exception):
-    """Base of all errors this package raises on purpose.
+    """Base of all errors this package raises on purpose; what it says can be printed and stored, whatever it names.
 
     Attributes:
         retryable: Whether the same call may succeed later without a change.
@@ -17,9 +22,9 @@ class LlmnerError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = None if hint is None else printable(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -77,17 +77,13 @@ class HealedEngine(CapitalWordsEngine):
 
 
 class StuckEngine(CapitalWordsEngine):
-    """Its first call never comes back; those of the workers after it do."""
+    """The first worker never comes to an end of loading it; those after it do."""
 
     def __init__(self, mark: Path) -> None:
         super().__init__()
-        self.mark = mark
-
-    def tag(self, requests: Sequence[TaggingRequest]) -> list[TaggingResult]:
-        if not self.mark.exists():
-            self.mark.touch()
+        if not mark.exists():
+            mark.touch()
             time.sleep(3600)
-        return super().tag(requests)
 
 
 class BrokenEngine(CapitalWordsEngine):

@@ -86,7 +86,7 @@ def _start() -> None:
             logging_level=logging.ERROR,
         )
     except Exception as e:
-        hint = f"its files go to {folder}/ray: set RAY_TMPDIR to another folder of yours, with a short path"
+        hint = f"its files go to {folder}/ray: set RAY_TMPDIR to another folder of yours, a short path in ASCII"
         raise JobFailedError(f"Ray cannot start on this machine: {_first_line(e)}", hint=hint) from e
 
 

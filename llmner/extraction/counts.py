@@ -30,6 +30,7 @@ class Progress:
         resumed: Documents that were done before this start.
         seconds: Since the first documents reached the generator; 0 before it.
         deaths: Times that a worker died at its work.
+        idle: Seconds since anything moved, see ``Pulse``.
     """
 
     documents: int = 0
@@ -43,6 +44,7 @@ class Progress:
     resumed: int = 0
     seconds: float = 0.0
     deaths: int = 0
+    idle: float = 0.0
 
     @property
     def failed(self) -> int:
@@ -77,6 +79,26 @@ class Progress:
         if (cost := self.cost(price)) is not None:
             figures["cost_per_million_tokens"] = round(cost, 4)
         return figures
+
+
+class Pulse:
+    """Tells for how long nothing has moved.
+
+    A record that is read and a document that is begun or through are a beat each; so is a model that is at work and has
+    the time that it may take, however long that is. So a slow machine with long documents has one.
+    """
+
+    def __init__(self) -> None:
+        self.beat()
+
+    def beat(self) -> None:
+        """Note that something moves."""
+        self._last = time.monotonic()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last beat."""
+        return time.monotonic() - self._last
 
 
 class Records:

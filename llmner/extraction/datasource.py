@@ -17,6 +17,7 @@ from llmner.documents import SOURCE_SCHEMA, Document, documents_table
 from llmner.sources import read_file
 from llmner.sources.fields import FieldMap, field_map
 from llmner.sources.files import SourceFile
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 
 BLOCK_DOCUMENTS = 64
 BLOCK_CHARACTERS = 1_000_000  # about 1 MB of English, 3 MB of Chinese
@@ -28,6 +29,7 @@ class DocumentDatasource(Datasource):
     Args:
         files: The files, in the order of their tasks.
         fields: Our field to theirs, for formats whose records have named fields.
+        limits: See ``Limits``.
         block_documents: Documents a block, at most.
 
     Raises:
@@ -39,11 +41,13 @@ class DocumentDatasource(Datasource):
         files: Sequence[SourceFile],
         *,
         fields: Mapping[str, str] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         block_documents: int = BLOCK_DOCUMENTS,
     ) -> None:
         super().__init__()
         self._files = tuple(files)
         self._fields = field_map(fields or {})
+        self._limits = limits
         self._block_documents = block_documents
 
     def estimate_inmemory_data_size(self) -> int | None:
@@ -56,7 +60,7 @@ class DocumentDatasource(Datasource):
         """One task a file, whatever the parallelism."""
         return [
             ReadTask(
-                partial(read_blocks, file, self._fields, self._block_documents),
+                partial(read_blocks, file, self._fields, self._limits, self._block_documents),
                 BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=(file.url,)),
                 schema=SOURCE_SCHEMA,
                 per_task_row_limit=per_task_row_limit,
@@ -65,7 +69,7 @@ class DocumentDatasource(Datasource):
         ]
 
 
-def read_blocks(file: SourceFile, fields: FieldMap, block_documents: int) -> Iterator[pa.Table]:
+def read_blocks(file: SourceFile, fields: FieldMap, limits: Limits, block_documents: int) -> Iterator[pa.Table]:
     """Yield the documents of a file as tables, each of so many documents or about a megabyte, whichever is less.
 
     Raises:
@@ -73,7 +77,7 @@ def read_blocks(file: SourceFile, fields: FieldMap, block_documents: int) -> Ite
     """
     block: list[Document] = []
     characters = 0
-    for document in read_file(file, fields):
+    for document in read_file(file, fields, limits=limits):
         block.append(document)
         characters += len(document.text)
         if len(block) >= block_documents or characters >= BLOCK_CHARACTERS:

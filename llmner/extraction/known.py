@@ -4,7 +4,6 @@ Invariant: a record is known only if the ledger has its document with exactly it
 the model would find again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,8 +18,9 @@ from llmner.dataset.schema import RECORD_BITS
 from llmner.extraction.cluster import in_tasks
 from llmner.extraction.datasource import BLOCK_DOCUMENTS, read_blocks
 from llmner.extraction.resolve import Plan
-from llmner.sources.fields import field_map
+from llmner.sources.fields import FieldMap, field_map
 from llmner.sources.files import SourceFile
+from llmner.sources.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ def find_known(plan: Plan) -> Known:
         return NOTHING_KNOWN
     ledger = Ledger(plan.layout, manifests, compaction)
     ledger.update(in_tasks)
-    read = in_tasks(partial(_read, plan.config.fields), list(enumerate(plan.files)))
+    read = in_tasks(partial(_read, field_map(plan.config.fields), plan.config.limits), list(enumerate(plan.files)))
     records = pa.concat_tables(read)
     found = ledger.tagged(records.select(["doc_key", "text"]))
     return Known(np.sort(records["record"].to_numpy()[found]), everything=bool(found.all()))
 
 
-def _read(fields: Mapping[str, str], numbered: tuple[int, SourceFile]) -> pa.Table:
+def _read(fields: FieldMap, limits: Limits, numbered: tuple[int, SourceFile]) -> pa.Table:
     """Return ``record`` and the ledger's entry of each record of a file that has a text."""
     number, file = numbered
     first = number << RECORD_BITS
     tables = [_RECORDS.empty_table()]
-    for block in read_blocks(file, field_map(fields), BLOCK_DOCUMENTS):
+    for block in read_blocks(file, fields, limits, BLOCK_DOCUMENTS):
         table = entries(block["doc_key"].to_pylist(), block["text_sha256"].to_pylist())
         table = table.append_column(_RECORDS.field("record"), pa.array(np.arange(first, first + block.num_rows)))
         has_text = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(block["text"])), 0)

@@ -5,6 +5,7 @@ Invariant: every document that Ray's checkpoint does not have goes through all s
 
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ import ray
 import ray.data
 from ray._private.log import PlainRayHandler
 from ray.data import ActorPoolStrategy, DataContext
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data.checkpoint import CheckpointConfig
-from ray.data.exceptions import ExecutionTimeoutError
 
 from llmner import storage
 from llmner.annotator import Step
-from llmner.config import JobConfig, Workers
+from llmner.config import Workers
 from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.errors import STORAGE_FAILED, JobFailedError, LlmnerError
 from llmner.extraction.cluster import is_of_ray, share_of_cpu, telling_line
@@ -75,16 +76,17 @@ def run_pipeline(
     """
     config = plan.config
     cpus = share_of_cpu()
-    documents = DocumentDatasource(plan.files, fields=config.fields)
+    documents = DocumentDatasource(plan.files, fields=config.fields, limits=config.limits)
     file_system, folder = storage.arrow_file_system(plan.batch.documents)
     with (
         SharedState.of_run(run_id, resumed=resumed, memory=plan.suspects, price=config.price_per_hour) as state,
         storage.access(plan.batch.documents),
-        _data_context(plan.checkpoint, config.stall_minutes),
-        _understood(state, config, stopped := _Stopped()),
-        _watch(state, on_progress, check, stopped),
+        _data_context(plan.checkpoint, stopped := _Stopped()),
+        _understood(state, stopped),
+        _watch(state, config.stall_minutes, on_progress, check, stopped),
     ):
-        source = NumberedDatasource(documents, config.limit, state.records, state.mailbox)
+        sizes = [file.size for file in plan.files]
+        source = NumberedDatasource(documents, sizes, config.limit, state.records, state.mailbox)
         # One block a read task, or Ray splits small inputs into very many.
         found = (
             ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
@@ -130,6 +132,7 @@ def _with_model(
         fn_constructor_args=(make_step, state.attempts, state.mailbox),
         fn_constructor_kwargs={
             "tally": state.tally,
+            "pulse": state.pulse,
             "counts": counts,
             "calls": workers.calls,
             "seconds": workers.seconds,
@@ -152,7 +155,7 @@ def _with_model(
 
 
 @contextmanager
-def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
+def _data_context(checkpoint: str, stopped: "_Stopped") -> Iterator[None]:
     """Set Ray Data's options for the run."""
     context = DataContext.get_current().copy()
     file_system, path = storage.arrow_file_system(checkpoint)
@@ -162,7 +165,8 @@ def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
     )
     context.retried_map_errors = [STORAGE_FAILED]
     context.max_map_retries = STORAGE_RETRIES
-    context.execution_no_progress_timeout_s = stall_minutes * 60
+    context.execution_no_progress_timeout_s = -1  # it goes by whole calls; see ``_watch``
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, _ending(stopped)]
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for handler in logging.getLogger("ray.data").handlers:
@@ -175,12 +179,29 @@ def _data_context(checkpoint: str, stall_minutes: float) -> Iterator[None]:
         yield
 
 
+def _ending(stopped: "_Stopped") -> type[ExecutionCallback]:
+    """Return what ends Ray's execution from within when the run is stopped, though no worker may be at work any more.
+
+    Ray takes a class and no object, and copies all that is no class.
+    """
+
+    class Ending(ExecutionCallback):
+        def on_execution_step(self, executor: object) -> None:
+            if stopped.why is not None:
+                raise stopped.why
+
+    return Ending
+
+
 @contextmanager
-def _watch(state: SharedState, on_progress: OnProgress, check: OnProgress, stopped: "_Stopped") -> Iterator[None]:
-    """Report progress from a thread of its own, and end the run when it may not go on."""
+def _watch(
+    state: SharedState, stall_minutes: float, on_progress: OnProgress, check: OnProgress, stopped: "_Stopped"
+) -> Iterator[None]:
+    """Report progress from a thread of its own, and end the run when it stands still or may not go on."""
     stop = threading.Event()
 
     def watch() -> None:
+        moved = time.monotonic()
         while not stop.wait(REPORT_SECONDS):
             progress = Progress()
             try:
@@ -188,8 +209,13 @@ def _watch(state: SharedState, on_progress: OnProgress, check: OnProgress, stopp
             except ray.exceptions.RayError:
                 logger.debug("no progress to report", exc_info=True)
             else:
+                moved = time.monotonic() - progress.idle
                 on_progress(progress)
             try:
+                if time.monotonic() - moved > stall_minutes * 60:
+                    message = f"nothing has come through for {stall_minutes:g} minutes"
+                    hint = "see that the workers can start, or allow more stall_minutes"
+                    raise JobFailedError(message, hint=hint)
                 check(progress)
             except LlmnerError as e:
                 stopped.why = e
@@ -213,13 +239,10 @@ class _Stopped:
 
 
 @contextmanager
-def _understood(state: SharedState, config: JobConfig, stopped: _Stopped) -> Iterator[None]:
+def _understood(state: SharedState, stopped: _Stopped) -> Iterator[None]:
     """Turn an error of Ray's into the one of ours behind it, or into one that says what happened."""
     try:
         yield
-    except ExecutionTimeoutError as e:
-        message = f"nothing has come through for {config.stall_minutes:g} minutes"
-        raise JobFailedError(message, hint="see that the workers can start, or allow more stall_minutes") from e
     except Exception as e:
         if stopped.why is not None:
             raise stopped.why from e

@@ -18,6 +18,9 @@ from llmner.errors import LlmnerError
 from llmner.extraction.counts import Records
 from llmner.extraction.mailbox import Mailbox
 
+TASK_BYTES = 4_000_000  # of small inputs that share a task
+TASK_INPUTS = 64  # that share one at most: they are read again together when storage fails in passing
+
 Read = Callable[[], Iterable[pa.Table]]
 
 
@@ -26,15 +29,18 @@ class NumberedDatasource(Datasource):
 
     Args:
         source: The source; it has one task for each input, in their order.
+        sizes: Bytes of each input, as stored. Small ones share a task, for a task costs more than a small file.
         limit: Only so many records, in the order of the inputs; a single task then reads them.
         counts: Where the records read are counted.
         mailbox: Where an error goes that ends the run.
     """
 
-    def __init__(self, source: Datasource, limit: int | None, counts: Records, mailbox: Mailbox) -> None:
+    def __init__(
+        self, source: Datasource, sizes: Sequence[int], limit: int | None, counts: Records, mailbox: Mailbox
+    ) -> None:
         super().__init__()
         reads = list(enumerate(task.read_fn for task in source.get_read_tasks(1)))
-        self._tasks: list[Sequence[tuple[int, Read]]] = [reads] if limit is not None else [[read] for read in reads]
+        self._tasks: list[Sequence[tuple[int, Read]]] = [reads] if limit is not None else list(_shared(reads, sizes))
         self._limit = limit
         self._counts = counts
         self._mailbox = mailbox
@@ -55,7 +61,7 @@ class NumberedDatasource(Datasource):
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """One task an input, or one for all."""
+        """One task for a large input or several small ones, or one for all."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         return [
             ReadTask(
@@ -63,6 +69,20 @@ class NumberedDatasource(Datasource):
             )
             for task, reads in enumerate(self._tasks)
         ]
+
+
+def _shared(reads: Sequence[tuple[int, Read]], sizes: Sequence[int]) -> Iterator[list[tuple[int, Read]]]:
+    """Yield the reads of each task, in the order of the inputs: as many as are of ``TASK_BYTES``, but at least one."""
+    task: list[tuple[int, Read]] = []
+    size = 0
+    for read, more in zip(reads, sizes, strict=True):
+        if task and (size + more > TASK_BYTES or len(task) == TASK_INPUTS):
+            yield task
+            task, size = [], 0
+        task.append(read)
+        size += more
+    if task:
+        yield task
 
 
 class _Numbered:

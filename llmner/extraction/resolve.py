@@ -66,7 +66,7 @@ class Plan:
     @property
     def inputs(self) -> list[Input]:
         """The inputs as a manifest lists them, before anything is counted."""
-        return [Input(uri=f.url, size=f.size, version=f.revision) for f in self.files]
+        return [Input(uri=f.shown, size=f.size, version=f.revision) for f in self.files]
 
     @property
     def described_tag_sets(self) -> list[dict[str, Any]]:
@@ -124,7 +124,8 @@ def _fingerprint(
 
 def reading(config: JobConfig) -> str:
     """Digest how a job reads its inputs, and how much of them: the same files read otherwise give other documents."""
-    return _digest(config.format, sorted(config.fields.items()), config.limit)
+    other = config.limits.model_dump(exclude_defaults=True)  # a record that one of them rejects may be read by another
+    return _digest(config.format, sorted(config.fields.items()), config.limit, *([other] if other else []))
 
 
 def _digest(*content: Any) -> str:

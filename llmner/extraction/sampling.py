@@ -94,7 +94,7 @@ def _read(sample: Sample, file: SourceFile, config: JobConfig, *, most: int | No
         nonlocal used, read
         used, read = read, read + size
 
-    for found, document in enumerate(read_file(file, field_map(config.fields), on_read=count), 1):
+    for found, document in enumerate(read_file(file, field_map(config.fields), limits=config.limits, on_read=count), 1):
         row = document_row(document)
         segment([row])
         sample.documents += 1

@@ -25,13 +25,13 @@ from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.documents import Row
 from llmner.errors import LlmnerError, ModelError, WorkerDiedError
 from llmner.extraction.attempts import Attempts, Work
-from llmner.extraction.counts import Tally, Through
+from llmner.extraction.counts import Pulse, Tally, Through
 from llmner.extraction.mailbox import Mailbox
 
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 50_000  # that the model is given at once, but for a longer document
-_LOOK = 5.0  # seconds between two looks whether the run is over
+_LOOK = 5.0  # seconds between two looks whether the run is over, and between two beats of a model at work
 MAX_ATTEMPTS = 2  # attempts alone in the model, after one among others, before a document or the model is given up
 
 
@@ -73,6 +73,7 @@ class ModelStage:
         mailbox: Where an error goes that ends the run.
         tally: Where the time of its calls is counted; None for nowhere.
         counts: Whether documents that are through are counted there, too.
+        pulse: Where it is told that the model is at work; None for nowhere.
         calls: Calls that may be in the model at once.
         seconds: Seconds that the model may take, whatever it is given.
         seconds_per_character: Seconds that come to them for each code point.
@@ -90,6 +91,7 @@ class ModelStage:
         *,
         tally: Tally | None = None,
         counts: bool = False,
+        pulse: Pulse | None = None,
         calls: int = 1,
         seconds: float = inf,
         seconds_per_character: float = 0.0,
@@ -102,6 +104,7 @@ class ModelStage:
         self._mailbox = mailbox
         self._tally = tally
         self._counts = counts
+        self._pulse = pulse
         self._turns = _Turns()
         self._seconds = seconds
         self._seconds_per_character = seconds_per_character
@@ -141,10 +144,14 @@ class ModelStage:
 
     def _take(self, rows: Sequence[Row], work: Work) -> None:
         seconds = self._seconds + self._seconds_per_character * _characters(rows)
+        until = time.monotonic() + seconds
         taken = self._threads.submit(self._step, rows)
         try:
-            if not wait([taken], None if seconds == inf else seconds).done:
-                raise TimeoutError(f"the model gave no answer in {seconds:.0f} s")
+            while not wait([taken], min(_LOOK, until - time.monotonic())).done:
+                if time.monotonic() >= until:
+                    raise TimeoutError(f"the model gave no answer in {seconds:.0f} s")
+                if self._pulse is not None:
+                    self._pulse.beat()
             taken.result()
         except Exception as e:  # noqa: BLE001 - a step catches what is a document's; the rest is the model's
             self._end_worker(e, work)

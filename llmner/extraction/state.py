@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from llmner import storage
 from llmner.errors import AccessError, DatasetError, LlmnerError, StorageError
 from llmner.extraction.attempts import Attempts, Suspect
-from llmner.extraction.counts import Progress, Records, Tally
+from llmner.extraction.counts import Progress, Pulse, Records, Tally
 from llmner.extraction.mailbox import Mailbox
 from llmner.extraction.metrics import Metrics
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _ANSWER_SECONDS = 30.0  # that the state's process may take
 _SUSPECTS = TypeAdapter(list[Suspect])
 
-Part = Literal["attempts", "mailbox", "records", "tally"]
+Part = Literal["attempts", "mailbox", "pulse", "records", "tally"]
 
 
 class RunState:
@@ -43,6 +43,7 @@ class RunState:
     def __init__(self, run_id: str, resumed: int, memory: str, suspects: list[Suspect], price: float | None) -> None:
         self.attempts = Attempts(suspects)
         self.mailbox = Mailbox()
+        self.pulse = Pulse()
         self.records = Records()
         self.tally = Tally()
         self._resumed = resumed
@@ -53,6 +54,8 @@ class RunState:
     def call(self, part: Part, method: str, *args: Any) -> Any:
         """Call a method of one of the parts."""
         result = getattr(getattr(self, part), method)(*args)
+        if part != "mailbox":  # which idle workers look into, too
+            self.pulse.beat()
         if part == "attempts" and (suspects := self.attempts.suspects()) != self._kept:
             self._keep(suspects)
         if part in ("records", "tally"):
@@ -81,19 +84,21 @@ class RunState:
             resumed=self._resumed,
             seconds=self.tally.seconds,
             deaths=self.attempts.deaths,
+            idle=self.pulse.idle,
         )
 
 
 class SharedState:
     """The state of a run as its driver and its workers reach it; it can be sent to other processes.
 
-    Each call of a part waits until it is remembered; of ``records`` and ``tally`` there are only the methods.
+    Each call of a part waits until it is remembered; of ``pulse``, ``records`` and ``tally`` there are only methods.
     """
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
         self.attempts = cast(Attempts, _RemotePart(actor, "attempts"))
         self.mailbox = cast(Mailbox, _RemotePart(actor, "mailbox"))
+        self.pulse = cast(Pulse, _RemotePart(actor, "pulse"))
         self.records = cast(Records, _RemotePart(actor, "records"))
         self.tally = cast(Tally, _RemotePart(actor, "tally"))
 

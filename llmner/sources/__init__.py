@@ -7,18 +7,19 @@ next time.
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from llmner.documents import FILE_SOURCE, Document
-from llmner.errors import InputError, LlmnerError
+from llmner.errors import InputError, LlmnerError, printable
 from llmner.sources.archives import members
 from llmner.sources.compression import decompressed
 from llmner.sources.encodings import as_utf8
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.files import SourceFile
 from llmner.sources.format import Content, peek
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.opening import read_chunks, verify_checksum
 from llmner.sources.registry import AUTO, called, format_named, recognised
-from llmner.sources.texts import MAX_TEXT
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def read_file(
     file: SourceFile,
     fields: FieldMap = DEFAULT_FIELDS,
     *,
-    max_text: int = MAX_TEXT,
+    limits: Limits = DEFAULT_LIMITS,
     on_read: Callable[[int], None] | None = None,
 ) -> Iterator[Document]:
     """Read the documents of a file, one after another.
@@ -35,7 +36,7 @@ def read_file(
     Args:
         file: The file.
         fields: Which field is which, for formats whose records have named fields.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
         on_read: Is told the bytes of each piece that is read, as it is stored; of a zip file those of its beginning.
 
     Yields:
@@ -46,41 +47,42 @@ def read_file(
     """
     try:
         verify_checksum(file.url)
-        head, chunks = peek(read_chunks(file.url, on_read))
-        archive = members(file.url, head, chunks)
+        head, chunks = peek(read_chunks(file.url, on_read, limits))
+        archive = members(file.url, head, chunks, limits)
         if archive is None:
-            yield from _read(file.url, chunks, file.format, fields, max_text)
+            yield from _read(Content(file.shown, chunks, fields, limits, file.url), file.format)
         else:
-            yield from _read_members(archive, file, fields, max_text)
+            yield from _read_members(archive, file, fields, limits)
     except LlmnerError as e:
-        yield _broken(file.url, e)
+        yield _broken(file.shown, e)
 
 
 def _read_members(
-    archive: Iterator[tuple[str, Iterator[bytes]]], file: SourceFile, fields: FieldMap, max_text: int
+    archive: Iterator[tuple[str, Iterator[bytes]]], file: SourceFile, fields: FieldMap, limits: Limits
 ) -> Iterator[Document]:
     """Read the files of an archive; those that are called as files of no format are passed over and reported."""
     others = 0
     for name, chunks in archive:
-        url = f"{file.url}/{name}"
+        url = f"{file.shown}/{printable(name)}"
         if name.rpartition("/")[2].startswith((".", "_")) or not (file.format != AUTO or called(name)):
             others += 1
             continue
         try:
-            yield from _read(url, decompressed(chunks, url), file.format, fields, max_text)
+            yield from _read(Content(url, decompressed(chunks, url, limits), fields, limits), file.format)
         except LlmnerError as e:
             yield _broken(url, e)
     if others:
-        logger.warning("%s: %d files in it passed over, whose names tell no format", file.url, others)
+        logger.warning("%s: %d files in it passed over, whose names tell no format", file.shown, others)
 
 
-def _read(url: str, chunks: Iterator[bytes], format: str, fields: FieldMap, max_text: int) -> Iterator[Document]:
-    head, chunks = peek(as_utf8(chunks))
+def _read(content: Content, format: str) -> Iterator[Document]:
+    url = content.url
+    head, chunks = peek(as_utf8(content.chunks))
     found = recognised(head, url) if format == AUTO else format_named(format)
     if found is None:
         raise InputError(f"{url}: neither its content nor its name tells its format", hint="give it by --format")
     try:
-        yield from found.read(Content(url, chunks, fields, max_text))
+        yield from found.read(replace(content, chunks=chunks))
     except LlmnerError:
         raise
     except Exception as e:  # of a reader that did not foresee it: storage's errors are ours by now

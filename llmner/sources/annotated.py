@@ -25,9 +25,6 @@ class Draft:
 
     Args:
         document: The document without annotations.
-
-    Raises:
-        MalformedRecordError: Its text holds half a surrogate pair.
     """
 
     def __init__(self, document: Document) -> None:
@@ -36,10 +33,6 @@ class Draft:
         self._problems: list[InputError] = []
         self._discontinuous = 0
         self._place = f"{document.source_file}: document {document.source_id}"
-        try:
-            document.text.encode()
-        except UnicodeEncodeError as e:
-            raise MalformedRecordError(f"{self._place}: half a character at {e.start:,}") from e
 
     def add(self, fragments: Sequence[Span], type: str, given: str) -> None:
         """Add a mention if its spans hold the text that the format gives for it.

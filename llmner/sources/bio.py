@@ -15,7 +15,7 @@ from llmner.mentions import Span
 from llmner.sources.annotated import Draft
 from llmner.sources.format import Format, by_name_only
 from llmner.sources.languages import language_of
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 
 SOURCE = "bio"
 
@@ -119,7 +119,7 @@ def _document(sentences: list[_Sentence], id: str, file: str, blank: str, inner_
                 problems.append(f"sentence at line {number}: {type} {shown!r} begins with an inner tag")
         start = spans[-1][1] + 1
     place = f"{file}: document {id}"
-    document = compose(SOURCE, id, file, pieces, separator="\n", place=place, max_text=MAX_TEXT)
+    document = compose(SOURCE, id, file, pieces, separator="\n", place=place)
     draft = Draft(document)
     for (a, b), type in found:
         draft.add([(a, b)], type, document.text[a:b])

@@ -18,9 +18,10 @@ from llmner.mentions import Span
 from llmner.sources.annotated import Draft, rejected
 from llmner.sources.format import Format, peek
 from llmner.sources.json_records import json_records, parse_json
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.records import Record
 from llmner.sources.sections import kind_of
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 from llmner.sources.xml_records import parse_xml, xml_records
 
 SOURCE = "bioc"
@@ -33,13 +34,13 @@ _Place = tuple[int, int, int]  # of a piece: its offset in the file, its length,
 _LISTS = ("documents", "PubTator3")  # keys under which a JSON file holds its documents
 
 
-def read_bioc(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+def read_bioc(chunks: Iterable[bytes], source_file: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
     """Read the documents of a BioC file, with their annotations.
 
     Args:
         chunks: The uncompressed file, XML or JSON, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
 
     Yields:
         Documents in order. One that cannot be read is a document with an error.
@@ -50,14 +51,16 @@ def read_bioc(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_
     """
     head, chunks = peek(chunks)
     is_json = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
-    parse: Callable[[Record, str], Any] = parse_json if is_json else _parse_xml
+    parse: Callable[[Record, str, Limits], Any] = parse_json if is_json else _parse_xml
     records = (
-        json_records(chunks, source_file, lists=_LISTS) if is_json else xml_records(chunks, "document", source_file)
+        json_records(chunks, source_file, lists=_LISTS, limits=limits)
+        if is_json
+        else xml_records(chunks, "document", source_file, limits=limits)
     )
     for record in records:
         place = record.place(source_file)
         try:
-            yield _document(parse(record, source_file), source_file, place, max_text)
+            yield _document(parse(record, source_file, limits), source_file, place, limits)
         except InputError as e:
             yield rejected(SOURCE, source_file, record.number, e)
         except (AttributeError, KeyError, TypeError, ValueError) as e:
@@ -65,10 +68,10 @@ def read_bioc(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_
             yield rejected(SOURCE, source_file, record.number, error)
 
 
-def _parse_xml(record: Record, url: str) -> dict[str, Any]:
+def _parse_xml(record: Record, url: str, limits: Limits) -> dict[str, Any]:
     if record.error:
         raise record.error
-    return _as_json(parse_xml(record.data, record.place(url)))
+    return _as_json(parse_xml(record.data, record.place(url), limits))
 
 
 def _as_json(element: etree._Element) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _as_json(element: etree._Element) -> dict[str, Any]:
     return result
 
 
-def _document(raw: dict[str, Any], file: str, place: str, max_text: int) -> Document:
+def _document(raw: dict[str, Any], file: str, place: str, limits: Limits) -> Document:
     # A document's text is in its passages, or in their sentences.
     pieces: list[Piece] = []
     places: list[_Place] = []
@@ -104,7 +107,7 @@ def _document(raw: dict[str, Any], file: str, place: str, max_text: int) -> Docu
     for holder in (raw, *(passage for passage in raw["passages"] if passage.get("sentences"))):
         annotations += [(annotation, places) for annotation in holder.get("annotations") or []]
     draft = Draft(
-        compose(SOURCE, str(raw["id"]), file, pieces, separator="\n", place=place, max_text=max_text, ids=_ids(raw))
+        compose(SOURCE, str(raw["id"]), file, pieces, separator="\n", place=place, limits=limits, ids=_ids(raw))
     )
     for annotation, where in annotations:
         _add(draft, annotation, where)
@@ -158,7 +161,7 @@ FORMAT = Format(
     name=SOURCE,
     title="BioC XML and JSON, PubTator 3",
     suffixes=(".xml", ".json"),
-    read=lambda content: read_bioc(content.chunks, content.url, max_text=content.max_text),
+    read=lambda content: read_bioc(content.chunks, content.url, limits=content.limits),
     recognises=lambda head: _MARKS.search(head) is not None,
     keeps="identifier, text of passages and sentences; for convert the annotations",
     drops="infons, relations",

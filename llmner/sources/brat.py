@@ -14,7 +14,7 @@ from llmner.sources.annotated import Draft
 from llmner.sources.encodings import as_utf8
 from llmner.sources.format import Content, Format, by_name_only
 from llmner.sources.opening import read_chunks
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 
 SOURCE = "brat"
 
@@ -40,7 +40,7 @@ def read_brat(annotations: str, file: str, text: str) -> Document:
 
 def _read_with(annotations: str, file: str, text: str) -> Document:
     id = PurePath(file).stem
-    draft = Draft(compose(SOURCE, id, file, [Piece(text, "text")], place=file, max_text=MAX_TEXT))
+    draft = Draft(compose(SOURCE, id, file, [Piece(text, "text")], place=file))
     for line in annotations.split("\n"):
         line = line.removesuffix("\r")
         if found := _MENTION.fullmatch(line):
@@ -55,7 +55,7 @@ def _read_with(annotations: str, file: str, text: str) -> Document:
 def _read(content: Content) -> Iterator[Document]:
     if not content.url.endswith(".ann"):
         raise InputError(f"{content.url}: not an .ann file", hint="give .ann files, each with its .txt beside it")
-    beside = content.url.removesuffix(".ann") + ".txt"
+    beside = content.file.removesuffix(".ann") + ".txt"
     yield read_brat(content.text(), content.url, Content(beside, as_utf8(read_chunks(beside))).text())
 
 

@@ -13,7 +13,7 @@ from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import Draft, rejected
 from llmner.sources.format import Format
 from llmner.sources.json_records import json_records, parse_json
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 
 SOURCE = "cmeee"
 
@@ -44,7 +44,7 @@ def read_cmeee(chunks: Iterable[bytes], source_file: str) -> Iterator[Document]:
 
 def _document(item: dict[str, Any], id: str, file: str) -> Document:
     text = item["text"]
-    draft = Draft(compose(SOURCE, id, file, [Piece(text, "text")], place=f"{file}: document {id}", max_text=MAX_TEXT))
+    draft = Draft(compose(SOURCE, id, file, [Piece(text, "text")], place=f"{file}: document {id}"))
     for entity in item["entities"]:
         try:
             start, given = entity["start_idx"], entity["entity"]

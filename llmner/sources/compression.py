@@ -11,11 +11,11 @@ from itertools import chain
 
 import pyarrow as pa
 
-from llmner.errors import InputError, TruncatedFileError
+from llmner.errors import DocumentTooLargeError, InputError, TruncatedFileError
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 
 CHUNK = 256 * 1024  # bytes read, or decompressed, at once
-MAX_INFLATION = 500  # times as many bytes as are stored; texts come to ten, one sentence over and over to hundreds
-INFLATION_CHECKED = 128 * 1024 * 1024  # bytes of content from which on that is looked at
+INFLATION_CHECKED = 128 * 1024 * 1024  # bytes of content from which on it is compared with what is stored
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -44,12 +44,13 @@ class ChunkStream(io.RawIOBase):
         return data[:end]
 
 
-def decompressed(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
+def decompressed(chunks: Iterable[bytes], url: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[bytes]:
     """Give a stream without its compression, if it has one.
 
     Args:
         chunks: The stream.
         url: Where it is, for messages.
+        limits: See ``Limits``.
 
     Raises:
         InputError: Its data are damaged, or are far more than is stored.
@@ -66,30 +67,31 @@ def decompressed(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
             yield chunk
 
     if first.startswith(_GZIP_MAGIC):
-        yield from within_inflation(_gunzip(stored(), url), lambda: read, url)
+        yield from within_inflation(_gunzip(stored(), url), lambda: read, url, limits)
     elif first.startswith(_ZSTD_MAGIC):
-        yield from within_inflation(_unzstd(stored(), url), lambda: read, url)
+        yield from within_inflation(_unzstd(stored(), url), lambda: read, url, limits)
     else:
         yield from stored()
 
 
-def within_inflation(content: Iterable[bytes], stored: Callable[[], int], url: str) -> Iterator[bytes]:
+def within_inflation(content: Iterable[bytes], stored: Callable[[], int], url: str, limits: Limits) -> Iterator[bytes]:
     """Give a decompressed content as long as it is not far more than is stored.
 
     Args:
         content: The content in pieces.
         stored: Returns the compressed bytes that it was made of so far.
         url: Where it is, for messages.
+        limits: See ``Limits``.
 
     Raises:
-        InputError: It is more than ``MAX_INFLATION`` times as much.
+        DocumentTooLargeError: It is too many times as much.
     """
     size = 0
     for piece in content:
         size += len(piece)
-        if size > INFLATION_CHECKED and size > MAX_INFLATION * stored():
-            message = f"{url}: more than {MAX_INFLATION} times as many bytes as are stored, after {size:,} of them"
-            raise InputError(message, hint="no text is so; if this one is, give it uncompressed")
+        if size > INFLATION_CHECKED and size > limits.inflation * stored():
+            message = f"{url}: more than {limits.inflation} times as many bytes as are stored, after {size:,} of them"
+            raise DocumentTooLargeError(message, hint="no text is so; if this one is, raise limits.inflation")
         yield piece
 
 

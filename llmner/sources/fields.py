@@ -14,6 +14,7 @@ from typing import Any
 
 from llmner.documents import Document
 from llmner.errors import ConfigError, InputError, MalformedRecordError
+from llmner.sources.limits import Limits
 from llmner.sources.texts import Piece, compose
 
 _INT32 = 2**31
@@ -69,13 +70,13 @@ class RecordReader:
         source: Kind of source.
         source_file: URL of the file.
         names: Which field is which.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
     """
 
     source: str
     source_file: str
     names: FieldMap
-    max_text: int
+    limits: Limits
 
     def read(self, number: int, place: str, record: Mapping[str, Any]) -> Document:
         """Make the document of a record, rejected if a field is missing or unusable.
@@ -100,7 +101,7 @@ class RecordReader:
                 self.source_file,
                 [Piece(title, "title", tag=tag), Piece(body, "text", tag=tag)],
                 place=place,
-                max_text=self.max_text,
+                limits=self.limits,
                 version=version,
                 year=_year(_value(record, names.year or "year")),
                 ids={name: str(value) for name in _IDENTIFIERS if (value := _value(record, name))},

@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from llmner.errors import InputError, InputNotFoundError
+from llmner.errors import InputError, InputNotFoundError, printable
 from llmner.sources.archives import SUFFIXES as ARCHIVES
 from llmner.sources.format import peek
 from llmner.sources.opening import CHECKSUM_SUFFIX, bucket_of, read_chunks, reading
@@ -48,9 +48,14 @@ class SourceFile:
     revision: str
 
     @property
+    def shown(self) -> str:
+        """The URL as data sets and messages have it: whatever bytes are in a file's name, it is UTF-8."""
+        return printable(self.url)
+
+    @property
     def name(self) -> str:
-        """The name without its folder."""
-        return posixpath.basename(self.url)
+        """The name without its folder, as data sets and messages have it."""
+        return posixpath.basename(self.shown)
 
 
 def find_files(inputs: Sequence[str], format: str = AUTO) -> list[SourceFile]:
@@ -135,7 +140,7 @@ def _readable(fs: fsspec.AbstractFileSystem, url: str, entries: list[dict[str, A
     if format == AUTO:
         others += [e for e in files if e not in named]
     if others:
-        shown = ", ".join(posixpath.basename(e["name"]) for e in others[:_SHOWN])
+        shown = printable(", ".join(posixpath.basename(e["name"]) for e in others[:_SHOWN]))
         logger.warning("%s: %d files passed over: %s", url, len(others), shown + (", ..." * (len(others) > _SHOWN)))
     if not named:
         formats = [f for f in FORMATS if f.documents] if format == AUTO else [format_named(format)]

@@ -12,10 +12,9 @@ from llmner.documents import Document
 from llmner.errors import DocumentTooLargeError, InputError, LlmnerError
 from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
-from llmner.sources.texts import MAX_TEXT
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 
 HEAD = 16 * 1024  # bytes from which a format is recognised
-MAX_WHOLE = 256 * 1024 * 1024  # bytes of a file that a reader may hold as a whole
 
 _COMPRESSIONS = (".gz", ".zst")
 
@@ -25,16 +24,18 @@ class Content:
     """The content of a file, and how it is to be read.
 
     Attributes:
-        url: Where it is, for documents and messages.
+        url: Where it is, as documents and messages have it.
+        file: Where it lies, for a reader that opens the file itself.
         chunks: Its uncompressed bytes in pieces of any size; they can be read once.
         fields: Which field is which, for formats whose records have named fields.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
     """
 
     url: str
     chunks: Iterator[bytes]
     fields: FieldMap = DEFAULT_FIELDS
-    max_text: int = MAX_TEXT
+    limits: Limits = DEFAULT_LIMITS
+    file: str = ""
 
     def whole(self) -> bytes:
         """Return the whole content.
@@ -45,9 +46,9 @@ class Content:
         data = bytearray()
         for chunk in self.chunks:
             data += chunk
-            if len(data) > MAX_WHOLE:
-                message = f"{self.url}: more than {MAX_WHOLE:,} bytes, and this format is read as a whole"
-                raise DocumentTooLargeError(message, hint="split the file")
+            if len(data) > self.limits.file_bytes:
+                message = f"{self.url}: more than {self.limits.file_bytes:,} bytes, and this format is read as a whole"
+                raise DocumentTooLargeError(message, hint="raise limits.file_bytes, or split the file")
         return bytes(data)
 
     def text(self) -> str:

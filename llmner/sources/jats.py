@@ -13,9 +13,10 @@ from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import rejected
 from llmner.sources.format import Format
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.records import Record
 from llmner.sources.sections import kind_of
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 from llmner.sources.xml_records import parse_xml, text_of, xml_records
 
 SOURCE = "jats"
@@ -30,13 +31,13 @@ _MARK = re.compile(rb"<article[\s>](?=.{0,4000}<front)|<!DOCTYPE article|<pmc-ar
 _SCHEMES = {"pmid": "pmid", "pmc": "pmcid", "pmcid": "pmcid", "doi": "doi"}
 
 
-def read_jats(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+def read_jats(chunks: Iterable[bytes], source_file: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
     """Read the articles of a JATS file.
 
     Args:
         chunks: The uncompressed file, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
 
     Yields:
         Documents in order. An article that cannot be read is a document with an error.
@@ -44,18 +45,18 @@ def read_jats(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_
     Raises:
         InputError: There is no article in it.
     """
-    for record in xml_records(chunks, "article", source_file):
+    for record in xml_records(chunks, "article", source_file, limits=limits):
         try:
-            yield _document(record, source_file, max_text)
+            yield _document(record, source_file, limits)
         except InputError as e:
             yield rejected(SOURCE, source_file, record.number, e)
 
 
-def _document(record: Record, source_file: str, max_text: int) -> Document:
+def _document(record: Record, source_file: str, limits: Limits) -> Document:
     place = record.place(source_file)
     if record.error:
         raise record.error
-    article = parse_xml(record.data, place)
+    article = parse_xml(record.data, place, limits)
     meta = article.find("front/article-meta")
     if meta is None:
         raise MalformedRecordError(f"{place}: an article without front matter")
@@ -68,7 +69,7 @@ def _document(record: Record, source_file: str, max_text: int) -> Document:
         [*_front(meta, lang), *_parts(article, lang)],
         separator="\n",
         place=place,
-        max_text=max_text,
+        limits=limits,
         year=_year(meta),
         ids=ids,
     )
@@ -153,7 +154,7 @@ FORMAT = Format(
     name=SOURCE,
     title="JATS full text (PMC)",
     suffixes=(".nxml", ".xml"),
-    read=lambda content: read_jats(content.chunks, content.url, max_text=content.max_text),
+    read=lambda content: read_jats(content.chunks, content.url, limits=content.limits),
     recognises=lambda head: _MARK.search(head) is not None,
     keeps="PMCID, PMID, DOI, titles, abstracts, sections, captions, tables, footnotes, year",
     drops="references, back matter, TeX, graphics, sub-articles",

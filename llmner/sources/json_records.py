@@ -12,7 +12,8 @@ from typing import Any
 
 from llmner.errors import DocumentTooLargeError, MalformedRecordError, TruncatedFileError
 from llmner.sources.format import peek
-from llmner.sources.records import MAX_ELEMENTS, MAX_RECORD, Record, read_lines
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
+from llmner.sources.records import Record, read_lines
 
 _FIRST_LINES, _LINES = 1 << 20, 50  # bytes and lines that show whether a file is one record a line
 _MARK = re.compile(rb'["\[\]{}]')
@@ -22,7 +23,7 @@ _BETWEEN = b", \t\r\n" + codecs.BOM_UTF8  # what may stand between records
 _LONGEST_KEY = 200  # bytes before a list in which its key is looked for
 
 
-def parse_json(record: Record, url: str) -> Any:
+def parse_json(record: Record, url: str, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Parse one record.
 
     Raises:
@@ -31,8 +32,9 @@ def parse_json(record: Record, url: str) -> Any:
         InputError: It is not whole.
     """
     text = record.text(url)
-    if len(text) > MAX_ELEMENTS and sum(map(text.count, "[{,")) > MAX_ELEMENTS:
-        raise DocumentTooLargeError(f"{record.place(url)}: it has more than {MAX_ELEMENTS:,} values")
+    if len(text) > limits.values and sum(map(text.count, "[{,")) > limits.values:
+        message = f"{record.place(url)}: it has more than {limits.values:,} values"
+        raise DocumentTooLargeError(message, hint="raise limits.values, or split it")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as e:
@@ -40,7 +42,7 @@ def parse_json(record: Record, url: str) -> Any:
 
 
 def json_records(
-    chunks: Iterable[bytes], url: str, *, lists: tuple[str, ...] = (), max_record: int = MAX_RECORD
+    chunks: Iterable[bytes], url: str, *, lists: tuple[str, ...] = (), limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Record]:
     """Cut a stream into records: the lines of a file of one object a line, or the elements of a list.
 
@@ -48,16 +50,16 @@ def json_records(
         chunks: The uncompressed file, in pieces of any size.
         url: Where the file is, for messages.
         lists: Keys of an outer object under which the list may stand.
-        max_record: Bytes above which a record is given up without being held.
+        limits: See ``Limits``.
 
     Yields:
         The records in order. Blank lines are none.
     """
     head, chunks = peek(chunks, _FIRST_LINES)
     if _is_lines(head, lists):
-        yield from (line for line in read_lines(chunks, url, max_line=max_record) if line.error or line.data.strip())
+        yield from (line for line in read_lines(chunks, url, limits=limits) if line.error or line.data.strip())
     else:
-        yield from _elements(chunks, url, {key.encode() for key in lists}, max_record)
+        yield from _elements(chunks, url, {key.encode() for key in lists}, limits.record_bytes)
 
 
 def _is_lines(head: bytes, lists: tuple[str, ...]) -> bool:
@@ -129,7 +131,8 @@ def _elements(chunks: Iterable[bytes], url: str, lists: set[bytes], max_record: 
             elif open_:
                 open_ -= 1
                 if open_ == levels[-1] and inside:
-                    yield Record(number, base + begin, bytes(buffer[begin:scan]))
+                    record = Record(number, base + begin, bytes(buffer[begin:scan]))
+                    yield record if scan - begin <= max_record else record.too_large(url, max_record)
                     inside, begin = False, scan
                 elif open_ < levels[-1]:
                     yield from between(found.start())

@@ -12,8 +12,7 @@ from llmner.sources.encodings import UTF8, encoding_of
 from llmner.sources.fields import FieldMap, RecordReader
 from llmner.sources.format import Format, by_name_only, peek
 from llmner.sources.json_records import json_records, parse_json
-from llmner.sources.records import MAX_RECORD
-from llmner.sources.texts import MAX_TEXT
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 
 SOURCE = "jsonl"
 
@@ -23,8 +22,7 @@ def read_jsonl(
     source_file: str,
     fields: FieldMap,
     *,
-    max_text: int = MAX_TEXT,
-    max_record: int = MAX_RECORD,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Document]:
     """Read the documents of a file of JSON lines, or of a JSON list.
 
@@ -32,8 +30,7 @@ def read_jsonl(
         chunks: The uncompressed file, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
         fields: Which field of a record is which of ours.
-        max_text: Code points above which a document is rejected.
-        max_record: Bytes above which a record is rejected without being held.
+        limits: See ``Limits``.
 
     Yields:
         Documents in order. A record that cannot be read is a document with an error.
@@ -44,10 +41,10 @@ def read_jsonl(
     head, chunks = peek(chunks)
     if _is_foreign(head):
         raise InputError(f"{source_file}: not UTF-8, line after line", hint="convert the file to UTF-8")
-    reader = RecordReader(SOURCE, source_file, fields, max_text)
-    for record in json_records(chunks, source_file, max_record=max_record):
+    reader = RecordReader(SOURCE, source_file, fields, limits)
+    for record in json_records(chunks, source_file, limits=limits):
         try:
-            value = parse_json(record, source_file)
+            value = parse_json(record, source_file, limits)
             if not isinstance(value, dict):
                 message = f"{record.place(source_file)}: a JSON {type(value).__name__}, not an object"
                 raise MalformedRecordError(message, hint="write one object a line, or a list of objects")
@@ -69,7 +66,7 @@ FORMAT = Format(
     name="jsonl",
     title="JSON lines, JSON lists",
     suffixes=(".jsonl", ".ndjson", ".json"),
-    read=lambda content: read_jsonl(content.chunks, content.url, content.fields, max_text=content.max_text),
+    read=lambda content: read_jsonl(content.chunks, content.url, content.fields, limits=content.limits),
     recognises=by_name_only,
     keeps="the fields id, text, title, lang, year, version, pmid, pmcid and doi; the field map tells other names",
     drops="all other fields",

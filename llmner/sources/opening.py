@@ -17,6 +17,7 @@ import fsspec
 
 from llmner.errors import AccessError, ChecksumError, InputError, InputNotFoundError, LlmnerError
 from llmner.sources.compression import CHUNK, decompressed
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.storage import access, file_system, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -68,12 +69,15 @@ def open_file(url: str) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def read_chunks(url: str, on_read: Callable[[int], None] | None = None) -> Iterator[bytes]:
+def read_chunks(
+    url: str, on_read: Callable[[int], None] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[bytes]:
     """Read the content of a file in pieces, decompressed if its first bytes are those of gzip or Zstandard.
 
     Args:
         url: Where it is.
         on_read: Is told the bytes of each piece as it is stored.
+        limits: See ``Limits``.
 
     Raises:
         InputError: The file is empty, or its compressed data are damaged.
@@ -82,7 +86,7 @@ def read_chunks(url: str, on_read: Callable[[int], None] | None = None) -> Itera
     """
     empty = True
     with open_file(url) as stream:
-        for piece in decompressed(_pieces(stream, on_read), url):
+        for piece in decompressed(_pieces(stream, on_read), url, limits):
             if piece:
                 empty = False
                 yield piece

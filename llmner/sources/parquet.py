@@ -5,7 +5,7 @@ bounded, and only the columns that are mapped. Folders named as in ``year=2019``
 """
 
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -15,17 +15,16 @@ from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.fields import FieldMap, RecordReader, column_of
 from llmner.sources.format import Content, Format
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.opening import open_file
-from llmner.sources.texts import MAX_TEXT
 
 SOURCE = "parquet"
 BATCH = 64  # rows decoded at once, fewer where they are large
-BATCH_BYTES = 64 * 1024 * 1024  # of them, as their row group says
 BUFFER = 8 * 1024 * 1024  # bytes of a column held at once; without it, a column of a whole row group
 
 
 def read_parquet(
-    stream: IO[bytes], source_file: str, fields: FieldMap, *, max_text: int = MAX_TEXT
+    stream: IO[bytes], source_file: str, fields: FieldMap, *, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Document]:
     """Read the documents of a Parquet file.
 
@@ -33,7 +32,7 @@ def read_parquet(
         stream: The file; it can seek.
         source_file: Its URL, for the documents and for messages.
         fields: Which column is which field of ours.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
 
     Yields:
         Documents in the order of the rows. A row that cannot be read is a document with an error.
@@ -41,10 +40,10 @@ def read_parquet(
     Raises:
         InputError: No Parquet, a mapped column that is not there, or damaged data; all rows before those were read.
     """
-    reader = RecordReader(SOURCE, source_file, fields, max_text)
+    reader = RecordReader(SOURCE, source_file, fields, limits)
     number = 0
     try:
-        schema = pq.read_schema(stream)
+        schema = _schema(stream, source_file)
         stream.seek(0)
         # A value that is stored once for many rows is held once.
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
@@ -54,18 +53,21 @@ def read_parquet(
             message = f"{source_file}: no column {', '.join(map(repr, missing))}"
             raise InputError(message, hint=f"its columns: {', '.join(existing)}; map them with fields")
         columns = [found for name in fields.names if (found := column_of(name, existing))]
+        if twice := [name for name in columns if existing.count(name) > 1]:
+            message = f"{source_file}: several columns are called {', '.join(map(repr, twice))}"
+            raise InputError(message, hint="give each column a name of its own")
         for name in (fields.id, fields.text):
             column = column_of(name, existing) or name
             if pa.types.is_nested(schema.field(column).type):
                 message = f"{source_file}: column {column!r} is of type {schema.field(column).type}"
                 raise InputError(message, hint="write texts and identifiers as plain columns")
         folders = hive_columns(source_file)
-        for batch in _batches(file, columns):
+        for batch in _batches(file, columns, limits.batch_bytes):
             for row in range(batch.num_rows):
                 number += 1
                 place = f"{source_file}: row {number:,}"
                 try:
-                    record = folders | {name: batch.column(name)[row].as_py() for name in columns}
+                    record = folders | {name: _value(batch.column(name)[row]) for name in columns}
                 except UnicodeDecodeError as e:
                     message = f"{place}: not UTF-8: {e.reason}"
                     yield reader.rejected(number, MalformedRecordError(message))
@@ -78,12 +80,34 @@ def read_parquet(
         raise InputError(f"{source_file}: cannot be read as Parquet after {number:,} rows: {e}") from e
 
 
-def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows, of each row group as many at once as are of bounded size."""
+def _schema(stream: IO[bytes], source_file: str) -> pa.Schema:
+    try:
+        return pq.read_schema(stream)
+    except UnicodeDecodeError as e:
+        message = f"{source_file}: the name of a column is not UTF-8: {e.object!r}"
+        raise InputError(message, hint="give it another name") from e
+
+
+def _value(value: pa.Scalar) -> Any:
+    """Return a value of Python's; None for a date that Python has none for, as for any other that cannot be used.
+
+    Raises:
+        UnicodeDecodeError: A text that is not UTF-8.
+    """
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):
+        return None
+
+
+def _batches(file: pq.ParquetFile, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows, of each row group as many at once as have so many bytes, as it says."""
     for group in range(file.num_row_groups):
         metadata = file.metadata.row_group(group)
         size = max(1, metadata.total_byte_size // max(1, metadata.num_rows))  # of a row
-        rows = max(1, min(BATCH, BATCH_BYTES // size))
+        rows = max(1, min(BATCH, most // size))
         yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
 
 
@@ -94,8 +118,8 @@ def hive_columns(url: str) -> dict[str, str]:
 
 
 def _read(content: Content) -> Iterator[Document]:
-    with open_file(content.url) as stream:
-        yield from read_parquet(stream, content.url, content.fields, max_text=content.max_text)
+    with open_file(content.file) as stream:
+        yield from read_parquet(stream, content.url, content.fields, limits=content.limits)
 
 
 FORMAT = Format(

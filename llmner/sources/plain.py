@@ -24,7 +24,7 @@ def read_text(content: Content) -> Iterator[Document]:
     if "\0" in text[:1000]:
         raise InputError(f"{content.url}: not a text", hint="give its format by --format")
     identifier = PurePosixPath(content.url).name
-    yield compose(SOURCE, identifier, content.url, [Piece(text, "text")], place=content.url, max_text=content.max_text)
+    yield compose(SOURCE, identifier, content.url, [Piece(text, "text")], place=content.url, limits=content.limits)
 
 
 FORMAT = Format(

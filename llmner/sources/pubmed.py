@@ -12,22 +12,22 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import NamedTuple
 
 from lxml import etree
 
 from llmner.documents import PUBMED, Document
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
-from llmner.sources.format import Format
+from llmner.sources.format import Format, peek
 from llmner.sources.languages import has_chinese
-from llmner.sources.records import MAX_RECORD
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.sections import kind_of
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 from llmner.sources.xml_records import parse_xml, text_of
 
 SOURCE = PUBMED
 
+_DECLARATION = 256  # bytes in which the XML declaration ends
 _HEAD = 4096  # bytes of a record in which its PMID is looked for when it cannot be parsed
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
 _LONGEST_PMID = 256  # bytes of an element that names a deleted PMID
@@ -68,16 +68,13 @@ class _Record(NamedTuple):
     error: InputError | None = None
 
 
-def read_pubmed(
-    chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT, max_record: int = MAX_RECORD
-) -> Iterator[Document]:
+def read_pubmed(chunks: Iterable[bytes], source_file: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
     """Read the documents of a PubMed file.
 
     Args:
         chunks: The uncompressed file, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
-        max_text: Code points above which a document is rejected.
-        max_record: Bytes above which a record is rejected without being held.
+        limits: See ``Limits``.
 
     Yields:
         Documents in the order of the file. A record that cannot be read is a document with an error.
@@ -86,13 +83,10 @@ def read_pubmed(
         InputError: This is no PubMed XML, or in an encoding that cannot be read. Nothing was read.
         TruncatedFileError: The file ends before its end. All complete records were read.
     """
-    head = b""
-    chunks = iter(chunks)
-    while len(head) < 256 and (chunk := next(chunks, None)) is not None:
-        head += chunk
+    head, chunks = peek(chunks, _DECLARATION)
     encoding = _encoding(head, source_file)
-    for record in _cut(chain([head], chunks), source_file, max_record):
-        yield from _read_record(record, encoding, source_file, max_text)
+    for record in _cut(chunks, source_file, limits.record_bytes):
+        yield from _read_record(record, encoding, source_file, limits)
 
 
 def _encoding(head: bytes, source_file: str) -> str | None:
@@ -183,10 +177,10 @@ def _deletion(element: bytes, offset: int, source_file: str) -> _Record:
 def _too_large(name: bytes, buffer: bytearray, begin: int, base: int, max_record: int, source_file: str) -> _Record:
     record = _Record(name, bytes(buffer[begin : begin + _HEAD]), base + begin)
     message = f"{_place(record, source_file)}: the record has more than {max_record:,} bytes"
-    return record._replace(error=DocumentTooLargeError(message))
+    return record._replace(error=DocumentTooLargeError(message, hint="raise limits.record_bytes, or split it"))
 
 
-def _read_record(record: _Record, encoding: str | None, source_file: str, max_text: int) -> Iterator[Document]:
+def _read_record(record: _Record, encoding: str | None, source_file: str, limits: Limits) -> Iterator[Document]:
     """Yield the documents of a record, or one with the error that it has."""
     error = record.error
     if record.name == _DELETION and error is None:
@@ -194,7 +188,7 @@ def _read_record(record: _Record, encoding: str | None, source_file: str, max_te
         return
     if error is None:
         try:
-            documents = _documents(_parse(record, encoding, source_file), record, source_file, max_text)
+            documents = _documents(_parse(record, encoding, source_file, limits), record, source_file, limits)
         except InputError as e:
             error = e
         else:
@@ -203,7 +197,7 @@ def _read_record(record: _Record, encoding: str | None, source_file: str, max_te
     parts = [] if isinstance(record.error, DocumentTooLargeError) else _split(record)
     if len(parts) > 1:
         for part in parts:
-            yield from _read_record(part, encoding, source_file, max_text)
+            yield from _read_record(part, encoding, source_file, limits)
     elif isinstance(error, TruncatedFileError):
         raise error
     else:
@@ -225,7 +219,7 @@ def _split(record: _Record) -> list[_Record]:
     return parts
 
 
-def _parse(record: _Record, encoding: str | None, source_file: str) -> etree._Element:
+def _parse(record: _Record, encoding: str | None, source_file: str, limits: Limits) -> etree._Element:
     """Parse one record.
 
     Raises:
@@ -238,10 +232,10 @@ def _parse(record: _Record, encoding: str | None, source_file: str) -> etree._El
             data = data.decode(encoding).encode()
         except UnicodeError as e:
             raise MalformedRecordError(f"{_place(record, source_file)}: {e}") from e
-    return parse_xml(data, _place(record, source_file))
+    return parse_xml(data, _place(record, source_file), limits)
 
 
-def _documents(root: etree._Element, record: _Record, source_file: str, max_text: int) -> list[Document]:
+def _documents(root: etree._Element, record: _Record, source_file: str, limits: Limits) -> list[Document]:
     """Return the document of a parsed record, and that of its Chinese abstract."""
     citation = root if root.tag == "MedlineCitation" else _child(root, "MedlineCitation", "BookDocument")
     pmid = None if citation is None else _child(citation, "PMID")
@@ -269,7 +263,7 @@ def _documents(root: etree._Element, record: _Record, source_file: str, max_text
             source_file,
             pieces,
             place=f"{source_file}: PMID {identifier} at byte {record.offset:,}",
-            max_text=max_text,
+            limits=limits,
             version=int(version) if version.isdecimal() and len(version) < 10 else 1,
             year=_year(article),
             ids={"pmid": identifier, **_ids(root, article)},
@@ -374,7 +368,7 @@ FORMAT = Format(
     name="pubmed",
     title="PubMed and MEDLINE XML",
     suffixes=(".xml",),
-    read=lambda content: read_pubmed(content.chunks, content.url, max_text=content.max_text),
+    read=lambda content: read_pubmed(content.chunks, content.url, limits=content.limits),
     recognises=lambda head: _MARKS.search(head) is not None,
     keeps="PMID and version, DOI, PMCID, title, abstract with its labels, Chinese abstract, year, deletions",
     drops="authors, MeSH, citations",

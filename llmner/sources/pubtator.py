@@ -11,8 +11,9 @@ from llmner.documents import Document
 from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import Draft, rejected
 from llmner.sources.format import Format
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 from llmner.sources.records import Record, read_lines
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.texts import Piece, compose
 
 SOURCE = "pubtator"
 
@@ -21,20 +22,20 @@ _TITLE = re.compile(rb"[^|\t\r\n]+\|t\|")
 _IDENTIFIER = re.compile(rb"[^|\t\r\n]+(?=[|\t])")
 
 
-def read_pubtator(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+def read_pubtator(chunks: Iterable[bytes], source_file: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
     """Read the documents of a PubTator file, with their annotations.
 
     Args:
         chunks: The uncompressed file, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
 
     Yields:
         Documents in order. One that cannot be read is a document with an error.
     """
-    for number, lines in enumerate(_blocks(read_lines(chunks, source_file)), 1):
+    for number, lines in enumerate(_blocks(read_lines(chunks, source_file, limits=limits)), 1):
         try:
-            yield _document(lines, source_file, max_text)
+            yield _document(lines, source_file, limits)
         except InputError as e:
             yield rejected(SOURCE, source_file, number, e)
 
@@ -59,7 +60,7 @@ def _blocks(lines: Iterable[Record]) -> Iterator[list[Record]]:
         yield block
 
 
-def _document(lines: list[Record], file: str, max_text: int) -> Document:
+def _document(lines: list[Record], file: str, limits: Limits) -> Document:
     first, *rest = (line.text(file).removesuffix("\r") for line in lines)
     title = _TEXT.fullmatch(first)
     if title is None or title[2] != "t":
@@ -70,7 +71,7 @@ def _document(lines: list[Record], file: str, max_text: int) -> Document:
         pieces.append(Piece(abstract[3], "abstract"))
         rest = rest[1:]
     place, ids = lines[0].place(file), {"pmid": id} if id.isdecimal() else {}
-    draft = Draft(compose(SOURCE, id, file, pieces, place=place, max_text=max_text, ids=ids))
+    draft = Draft(compose(SOURCE, id, file, pieces, place=place, limits=limits, ids=ids))
     shift = 0 if title[3] else 1  # of an empty title only the character behind it is counted
     for line in rest:
         match line.split("\t"):
@@ -92,7 +93,7 @@ FORMAT = Format(
     name=SOURCE,
     title="PubTator",
     suffixes=(".pubtator", ".txt"),
-    read=lambda content: read_pubtator(content.chunks, content.url, max_text=content.max_text),
+    read=lambda content: read_pubtator(content.chunks, content.url, limits=content.limits),
     recognises=lambda head: _TITLE.match(head) is not None,
     keeps="identifier, title, abstract; for convert the mentions",
     drops="concept identifiers, relations",

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError
-
-MAX_RECORD = 64 * 1024 * 1024  # bytes of one record
-MAX_ELEMENTS = 1_000_000  # elements or values of one record: parsed, each takes a hundred times the bytes that it has
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
 
 
 class Record(NamedTuple):
@@ -51,25 +49,27 @@ class Record(NamedTuple):
     def too_large(self, url: str, most: int) -> "Record":
         """Return the record without its bytes and with the error that it is too large."""
         message = f"{self.place(url)}: it has more than {most:,} bytes"
-        return self._replace(data=b"", error=DocumentTooLargeError(message))
+        hint = "raise limits.record_bytes, or split it"
+        return self._replace(data=b"", error=DocumentTooLargeError(message, hint=hint))
 
 
-def read_lines(chunks: Iterable[bytes], url: str, *, max_line: int = MAX_RECORD) -> Iterator[Record]:
+def read_lines(chunks: Iterable[bytes], url: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Record]:
     """Cut a stream into lines, without their line feeds and without the byte order mark of the first.
 
     Args:
         chunks: The uncompressed file, in pieces of any size.
         url: Where the file is, for messages.
-        max_line: Bytes above which a line is given up.
+        limits: See ``Limits``.
     """
+    most = limits.record_bytes
     line = bytearray()  # what has been read of the line that has not ended yet, or of one byte too much
     size = offset = 0
     number = 1
 
     def record() -> Record:
         found = Record(number, offset, bytes(line), unit="line")
-        if size > max_line:
-            return found.too_large(url, max_line)
+        if size > most:
+            return found.too_large(url, most)
         return found._replace(data=found.data.removeprefix(codecs.BOM_UTF8)) if number == 1 else found
 
     for chunk in chunks:
@@ -78,7 +78,7 @@ def read_lines(chunks: Iterable[bytes], url: str, *, max_line: int = MAX_RECORD)
             end = chunk.find(b"\n", begin)
             piece_end = len(chunk) if end < 0 else end
             size += piece_end - begin
-            if size <= max_line:
+            if size <= most:
                 line += chunk[begin:piece_end]
             if end < 0:
                 break

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmner.documents import Document
-from llmner.errors import InputError, MalformedRecordError
+from llmner.errors import InputError, MalformedRecordError, TruncatedFileError
 from llmner.sources.encodings import encoding_of
 from llmner.sources.fields import RecordReader
 from llmner.sources.format import Content, Format, by_name_only, peek
-from llmner.sources.records import MAX_RECORD, Record, read_lines
+from llmner.sources.records import Record, read_lines
 
 SOURCE = "table"
 
@@ -57,7 +57,7 @@ def read_rows(names: Sequence[str], rows: Iterable[Row], source: str, content: C
         raise InputError(f"{content.url}: no column names in its first line")
     of_cnki = "Title-题名" in (name.strip() for name in names)
     names = [_CNKI.get(name.strip(), name.strip()) for name in names]
-    reader = RecordReader(source, content.url, content.fields, content.max_text)
+    reader = RecordReader(source, content.url, content.fields, content.limits)
     for number, row in enumerate(rows, 1):
         if row.error:
             yield reader.rejected(number, row.error)
@@ -71,10 +71,10 @@ def read_rows(names: Sequence[str], rows: Iterable[Row], source: str, content: C
 def read_table(content: Content) -> Iterator[Document]:
     """Read the documents of a table as text; see ``read_rows``."""
     head, chunks = peek(content.chunks)
-    lines = _Lines(read_lines(chunks, content.url), encoding_of(head), content.url)
+    lines = _Lines(read_lines(chunks, content.url, limits=content.limits), encoding_of(head), content.url)
     first = head.decode(encoding_of(head), "ignore").partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
-    csv.field_size_limit(MAX_RECORD)
+    csv.field_size_limit(content.limits.record_bytes)
     cells = csv.reader(lines, delimiter=delimiter)
     try:
         names = next(cells, [])
@@ -97,7 +97,10 @@ def _rows(cells: Iterator[list[str]], lines: "_Lines") -> Iterator[Row]:
             place = lines.place(number)
             yield Row(place, error=MalformedRecordError(f"{place}: {e}"))
         else:
-            yield Row(lines.place(number), found)
+            place = lines.place(number)
+            # A row whose end is that of the file has a quotation mark that is never closed, and others' rows behind it.
+            error = TruncatedFileError(f"{place}: the file ends inside a quoted cell of it", hint="close the quotes")
+            yield Row(place, error=error) if lines.ended else Row(place, found)
 
 
 def _identified(record: dict[str, Any]) -> dict[str, Any]:
@@ -114,12 +117,15 @@ class _Lines:
         self._encoding = encoding
         self._url = url
         self._offset: int | None = None
+        self.ended = False
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        if (line := next(self._lines, None)) is None:
+            self.ended = True
+            raise StopIteration
         if self._offset is None:
             self._offset = line.offset
         if line.error:

@@ -17,7 +17,7 @@ from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import rejected
 from llmner.sources.encodings import encoding_of
 from llmner.sources.format import Content, peek
-from llmner.sources.records import MAX_RECORD, Record, read_lines
+from llmner.sources.records import Record, read_lines
 from llmner.sources.texts import Piece, compose
 
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
@@ -59,20 +59,21 @@ def read_tagged(content: Content, dialect: Dialect) -> Iterator[Document]:
     """
     head, chunks = peek(content.chunks)
     encoding = encoding_of(head)
+    most = content.limits.record_bytes
     number = 0
-    for lines in _records(read_lines(chunks, content.url), dialect, encoding):
+    for lines in _records(read_lines(chunks, content.url, limits=content.limits), dialect, encoding, most):
         number += 1
         place = Record(number, lines[0].offset, b"").place(content.url)
         try:
-            yield _document(_fields(lines, dialect, encoding, place), dialect, content, place)
+            yield _document(_fields(lines, dialect, encoding, place, most), dialect, content, place)
         except InputError as e:
             yield rejected(dialect.name, content.url, number, e)
     if not number:
         raise InputError(f"{content.url}: there is no record in it", hint="is it of this format?")
 
 
-def _records(lines: Iterable[Record], dialect: Dialect, encoding: str) -> Iterator[list[Record]]:
-    """Yield the lines of each record."""
+def _records(lines: Iterable[Record], dialect: Dialect, encoding: str, most: int) -> Iterator[list[Record]]:
+    """Yield the lines of each record, of one that has too many or too many bytes only the first."""
     first = ""  # the tag that begins a record
     record: list[Record] = []
     size = 0
@@ -82,17 +83,18 @@ def _records(lines: Iterable[Record], dialect: Dialect, encoding: str) -> Iterat
             if record:
                 yield record
             first, record, size = found["tag"], [], 0
-        if first and size <= MAX_RECORD and len(record) <= _LONG:
+        if first and size <= most and len(record) <= _LONG:
             record.append(line)
             size += len(line.data)
     if record:
         yield record
 
 
-def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str) -> _Fields:
+def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str, most: int) -> _Fields:
     """Return the values of a record by tag."""
-    if sum(len(line.data) for line in lines) > MAX_RECORD or len(lines) > _LONG:
-        raise MalformedRecordError(f"{place}: no other record begins for {len(lines):,} lines")
+    if sum(len(line.data) for line in lines) > most or len(lines) > _LONG:
+        message = f"{place}: no other record begins for {len(lines):,} lines"
+        raise MalformedRecordError(message, hint="mend the file, or raise limits.record_bytes")
     found: list[tuple[str, list[str]]] = []  # each field with its lines
     for line in lines:
         if line.error:
@@ -137,7 +139,7 @@ def _document(values: _Fields, dialect: Dialect, content: Content, place: str) -
         pieces,
         separator="\n",
         place=place,
-        max_text=content.max_text,
+        limits=content.limits,
         year=int(year[0]) if year else None,
         ids=ids,
     )

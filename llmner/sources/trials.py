@@ -12,28 +12,29 @@ from llmner.errors import InputError, MalformedRecordError
 from llmner.sources.annotated import rejected
 from llmner.sources.format import Format
 from llmner.sources.json_records import json_records, parse_json
-from llmner.sources.texts import MAX_TEXT, Piece, compose
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
+from llmner.sources.texts import Piece, compose
 
 SOURCE = "trials"
 
 _YEAR = re.compile(r"\d{4}")
 
 
-def read_trials(chunks: Iterable[bytes], source_file: str, *, max_text: int = MAX_TEXT) -> Iterator[Document]:
+def read_trials(chunks: Iterable[bytes], source_file: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
     """Read the studies of a file: one, a list, one a line, or an answer of the service.
 
     Args:
         chunks: The uncompressed file, in pieces of any size.
         source_file: Its URL, for the documents and for messages.
-        max_text: Code points above which a document is rejected.
+        limits: See ``Limits``.
 
     Yields:
         Documents in order. A study that cannot be read is a document with an error.
     """
-    for record in json_records(chunks, source_file, lists=("studies",)):
+    for record in json_records(chunks, source_file, lists=("studies",), limits=limits):
         place = record.place(source_file)
         try:
-            yield _document(parse_json(record, source_file), source_file, place, max_text)
+            yield _document(parse_json(record, source_file, limits), source_file, place, limits)
         except InputError as e:
             yield rejected(SOURCE, source_file, record.number, e)
         except (AttributeError, KeyError, TypeError) as e:
@@ -41,7 +42,7 @@ def read_trials(chunks: Iterable[bytes], source_file: str, *, max_text: int = MA
             yield rejected(SOURCE, source_file, record.number, error)
 
 
-def _document(study: dict[str, Any], source_file: str, place: str, max_text: int) -> Document:
+def _document(study: dict[str, Any], source_file: str, place: str, limits: Limits) -> Document:
     modules = study["protocolSection"]
     identifier = str(modules["identificationModule"]["nctId"])
     started = _YEAR.match(modules.get("statusModule", {}).get("startDateStruct", {}).get("date", ""))
@@ -52,7 +53,7 @@ def _document(study: dict[str, Any], source_file: str, place: str, max_text: int
         _pieces(modules),
         separator="\n",
         place=place,
-        max_text=max_text,
+        limits=limits,
         year=int(started[0]) if started else None,
         ids={"nct": identifier},
     )
@@ -83,7 +84,7 @@ FORMAT = Format(
     name=SOURCE,
     title="ClinicalTrials.gov JSON",
     suffixes=(".json",),
-    read=lambda content: read_trials(content.chunks, content.url, max_text=content.max_text),
+    read=lambda content: read_trials(content.chunks, content.url, limits=content.limits),
     recognises=lambda head: b'"protocolSection"' in head,
     keeps="NCT number, titles, summary, description, conditions, arms, interventions, outcomes, eligibility, year",
     drops="sites, sponsors, results, dates",

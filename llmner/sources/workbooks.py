@@ -48,11 +48,14 @@ def _sheet(data: bytes, url: str) -> Iterator[Row]:
 
 
 def _value(cell: Any, datemode: int) -> Any:
-    """The value of a cell; None for an empty one and for an error such as a division by zero."""
+    """The value of a cell; None for an empty one, an error such as a division by zero, and a date out of range."""
     import xlrd
 
     if cell.ctype == xlrd.XL_CELL_DATE:
-        return xlrd.xldate_as_datetime(cell.value, datemode)
+        try:
+            return xlrd.xldate_as_datetime(cell.value, datemode)
+        except (OverflowError, ValueError):
+            return None
     return None if cell.ctype == xlrd.XL_CELL_ERROR else cell.value
 
 

@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
-from llmner.sources.records import MAX_ELEMENTS, MAX_RECORD, Record
+from llmner.sources.limits import DEFAULT_LIMITS, Limits
+from llmner.sources.records import Record
 
 _LONGEST_TAG = 64  # bytes at the end of what was read that may be the beginning of a tag
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*;)")
@@ -37,7 +38,7 @@ _PARSER = etree.XMLParser(
 )
 
 
-def parse_xml(data: bytes, place: str) -> etree._Element:
+def parse_xml(data: bytes, place: str, limits: Limits = DEFAULT_LIMITS) -> etree._Element:
     """Parse one record.
 
     What the DTD or the root of a file would have declared is declared anew: HTML's named entities and the usual
@@ -46,13 +47,15 @@ def parse_xml(data: bytes, place: str) -> etree._Element:
     Args:
         data: The record, in UTF-8.
         place: Where it is, for messages.
+        limits: See ``Limits``.
 
     Raises:
         MalformedRecordError: It is not well-formed.
         DocumentTooLargeError: It goes beyond what the parser takes, or has too many elements.
     """
-    if data.count(b"<") - data.count(b"</") > MAX_ELEMENTS:
-        raise DocumentTooLargeError(f"{place}: it has more than {MAX_ELEMENTS:,} elements")
+    if data.count(b"<") - data.count(b"</") > limits.values:
+        message = f"{place}: it has more than {limits.values:,} elements"
+        raise DocumentTooLargeError(message, hint="raise limits.values, or split it")
     try:
         return etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError:
@@ -89,7 +92,7 @@ def _character(entity: re.Match[bytes]) -> bytes:
     return escape(html.entities.html5[name]).encode()
 
 
-def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, max_record: int = MAX_RECORD) -> Iterator[Record]:
+def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Record]:
     """Cut a stream into the elements of a name, which do not hold each other.
 
     A record ends with its end tag. One that begins inside another shows that the other has lost its end tag.
@@ -98,7 +101,7 @@ def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, max_record: int 
         chunks: The uncompressed file, in pieces of any size.
         tag: Name of the elements.
         url: Where the file is, for messages.
-        max_record: Bytes above which a record is given up without being held.
+        limits: See ``Limits``.
 
     Yields:
         The records in order.
@@ -107,6 +110,12 @@ def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, max_record: int 
     buffer = bytearray()
     base = begin = scan = number = 0
     inside = False
+
+    def record(end: int) -> Record:
+        if end - begin > limits.record_bytes:
+            return Record(number, base + begin, b"").too_large(url, limits.record_bytes)
+        return Record(number, base + begin, bytes(buffer[begin:end]))
+
     for chunk in chunks:
         del buffer[:begin]
         base, scan, begin = base + begin, scan - begin, 0
@@ -117,26 +126,26 @@ def xml_records(chunks: Iterable[bytes], tag: str, url: str, *, max_record: int 
                 if close < 0:
                     break
                 if inside:
-                    yield Record(number, base + begin, bytes(buffer[begin : close + 1]))
+                    yield record(close + 1)
                 inside = False
                 begin = scan = close + 1
             else:
                 if inside:
-                    yield Record(number, base + begin, bytes(buffer[begin : found.start()]))
+                    yield record(found.start())
                 number += 1
                 inside = True
                 begin, scan = found.start(), found.end()
         else:
             scan = max(scan, len(buffer) - _LONGEST_TAG)
-        if inside and len(buffer) - begin > max_record:
-            yield Record(number, base + begin, b"").too_large(url, max_record)
+        if inside and len(buffer) - begin > limits.record_bytes:
+            yield record(len(buffer))
             inside = False
         if not inside:
             begin = scan
     if inside:
-        record = Record(number, base + begin, bytes(buffer[begin:]))
-        message = f"{record.place(url)}: the file ends in it"
-        yield record._replace(error=TruncatedFileError(message, hint="fetch the file again"))
+        cut = Record(number, base + begin, bytes(buffer[begin:]))
+        message = f"{cut.place(url)}: the file ends in it"
+        yield cut._replace(error=TruncatedFileError(message, hint="fetch the file again"))
     elif not number:
         raise InputError(f"{url}: there is no <{tag}> in it", hint="is it of this format?")
 

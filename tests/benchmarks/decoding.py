@@ -6,10 +6,15 @@ sentence has, because a model trained under the grammar need not stop by itself;
 
     python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--json FILE]
 
+With ``--neighbour`` the engine alone is measured against itself beside processes that keep every core busy, with all
+threads and with one less: its speed should fall with what they leave of the cores, not by ten.
+
 FOLDER holds the corpora as ``<corpus>/dev.jsonl``.
 """
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.cores import available_cores
 from llmner.models import loading
 from llmner.models.registry import generator_spec
 from llmner.tagging.attention import IMPLEMENTATION
@@ -37,6 +43,7 @@ def main(
     sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
     drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
     adapter: Annotated[str | None, typer.Option(help="Another adapter than the embedded one.")] = None,
+    neighbour: Annotated[bool, typer.Option("--neighbour", help="Beside a busy process a core, not generate.")] = False,
     output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
 ) -> None:
     """Measure source tokens a second of both, and the tokens fed for each source token."""
@@ -55,6 +62,10 @@ def main(
 
     rows: list[dict[str, Any]] = []
     results: list[TaggingResult] = []
+    if neighbour:
+        engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=int(drafts.split(",")[0]))
+        _show(_beside_neighbours(engine, requests), f"{len(requests)} sentences, {model.dtype}", output)
+        return
     for draft in map(int, drafts.split(",")):
         engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=draft)
         engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
@@ -73,7 +84,11 @@ def main(
 
     for row in rows:
         row["times generate"] = round(row["source tokens/s"] / baseline["source tokens/s"], 1)
-    table = Table(title=f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}")
+    _show(rows, f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}", output)
+
+
+def _show(rows: list[dict[str, Any]], title: str, output: Path | None) -> None:
+    table = Table(title=title)
     for column in rows[0]:
         table.add_column(column, justify="right")
     for row in rows:
@@ -81,6 +96,28 @@ def main(
     Console(width=110).print(table)
     if output is not None:
         output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def _beside_neighbours(engine: LocalEngine, requests: list[TaggingRequest]) -> list[dict[str, Any]]:
+    """Measure the engine alone and beside a busy process a core, with all threads and with one less."""
+    cores = available_cores()
+    rows = []
+    for busy in (0, cores):
+        for threads in dict.fromkeys((cores, max(1, cores - 1))):
+            torch.set_num_threads(threads)
+            neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+            try:
+                engine.tag(requests[:: len(requests) // 3])
+                started = time.perf_counter()
+                answers = engine.tag(requests)
+                row = _row(f"{threads} threads, {busy} neighbours", time.perf_counter() - started, answers)
+            finally:
+                for process in neighbours:
+                    process.kill()
+                    process.wait()
+            rows.append(row)
+            row["of that alone"] = round(row["source tokens/s"] / rows[0]["source tokens/s"], 2)
+    return rows
 
 
 def _row(name: str, seconds: float, results: list[TaggingResult]) -> dict[str, Any]:

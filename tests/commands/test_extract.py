@@ -45,6 +45,7 @@ def test_rejected_documents_count_and_texts_are_shown_as_they_are(corpus: Path, 
     base = tiny_models.save("gemma3", tmp_path / "base")
     lines = [json.dumps({"id": "1", "text": "benzo[a]pyrene [/b] \x1b[31m"}), "[1, 2]", '{"id": "2"}']
     (corpus / "a.jsonl").write_text("\n".join(lines))
+    (corpus / "b.jsonl").write_text('{"id": "1", "text": "Another text of that identifier."}')
     job = {
         "inputs": [str(corpus)], "output": str(tmp_path / "out"), "model": base, "tag_sets": {"en": ["bc5cdr"]},
         "open_bias": 3.0, "tag": {"cpus": 0.5, "threads": 1},
@@ -54,5 +55,6 @@ def test_rejected_documents_count_and_texts_are_shown_as_they_are(corpus: Path, 
     done = CliRunner().invoke(app, ["extract", "--config", str(file)])
     assert done.exit_code == 3, done.output
     assert "2 of 3 documents were rejected or failed" in done.output
+    assert "1 documents have the identifier of a later one with another text" in done.output
     assert "MalformedRecordError  2" in done.output
     assert "\x1b" not in done.output

@@ -15,6 +15,7 @@ from llmner.extraction.datasource import BLOCK_CHARACTERS, DocumentDatasource, r
 from llmner.sources import read_file
 from llmner.sources.fields import DEFAULT_FIELDS
 from llmner.sources.files import SourceFile, find_files
+from llmner.sources.limits import DEFAULT_LIMITS
 
 os.environ["RAY_DISABLE_IMPORT_WARNING"] = "1"
 
@@ -34,7 +35,7 @@ def files(tmp_path: Path) -> list[SourceFile]:
 
 
 def test_blocks_are_bounded_by_documents(files: list[SourceFile]) -> None:
-    blocks = list(read_blocks(files[0], DEFAULT_FIELDS, 64))
+    blocks = list(read_blocks(files[0], DEFAULT_FIELDS, DEFAULT_LIMITS, 64))
     assert [b.num_rows for b in blocks] == [64, 64, 22]
     assert all(b.schema == SOURCE_SCHEMA for b in blocks)
     assert pa.concat_tables(blocks) == documents_table(list(read_file(files[0])))
@@ -43,14 +44,14 @@ def test_blocks_are_bounded_by_documents(files: list[SourceFile]) -> None:
 def test_blocks_are_bounded_by_characters(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl.gz", range(10), "x" * (BLOCK_CHARACTERS // 3 + 1) + "{}")
     (file,) = find_files([str(tmp_path)])
-    assert [b.num_rows for b in read_blocks(file, DEFAULT_FIELDS, 64)] == [3, 3, 3, 1]
+    assert [b.num_rows for b in read_blocks(file, DEFAULT_FIELDS, DEFAULT_LIMITS, 64)] == [3, 3, 3, 1]
 
 
 def test_a_task_reads_as_it_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"id": 1, "text": "t"}\n' * 100_000)
     (file,) = find_files([str(path)])
-    blocks = read_blocks(file, DEFAULT_FIELDS, 64)
+    blocks = read_blocks(file, DEFAULT_FIELDS, DEFAULT_LIMITS, 64)
     next(blocks)
     path.write_text("")  # what has not been read yet is gone
     assert sum(b.num_rows for b in blocks) < 50_000

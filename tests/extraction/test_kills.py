@@ -16,6 +16,7 @@ from capital_words import run
 from corpora import documents, mentions, text, write_jsonl
 from ray.cluster_utils import Cluster
 
+from llmner.commands.outcome import EXIT_STOPPED
 from llmner.config import JobConfig
 from llmner.dataset.reading import open_committed
 from llmner.errors import JobFailedError
@@ -159,6 +160,25 @@ def test_a_run_whose_state_is_killed_goes_on_by_itself(inputs: Path, tmp_path: P
     assert result.manifest.counts["records"] == DOCUMENTS
     run(job(inputs, tmp_path / "whole"))
     assert same_data_sets(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ctrl_c_ends_a_run_that_goes_on_where_it_was(inputs: Path, tmp_path: Path) -> None:
+    command = program(job(inputs, tmp_path / "stopped"))
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while driver.poll() is None and not entries(tmp_path / "stopped"):
+        time.sleep(0.05)
+    assert driver.poll() is None, driver.communicate()[1][-3000:]
+    os.killpg(driver.pid, signal.SIGINT)  # a terminal sends it to all processes of the command
+    _, said = driver.communicate(timeout=120)
+    assert driver.returncode == EXIT_STOPPED, said[-3000:]
+    assert "the same command goes on" in said
+    done = entries(tmp_path / "stopped")
+    assert done
+    result = run(job(inputs, tmp_path / "stopped"))
+    assert result.progress.resumed >= 10
+    run(job(inputs, tmp_path / "whole"))
+    assert same_data_sets(tmp_path / "stopped", tmp_path / "whole")
 
 
 @pytest.fixture

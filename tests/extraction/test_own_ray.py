@@ -1,9 +1,12 @@
 """Ray that cannot be had: one line in seconds, with the variable to set."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,13 +22,20 @@ except LlmnerError as e:
 """
 
 
-def said(**environment: str) -> str:
-    """What comes of using Ray in a process with such an environment."""
+# A user without rights: their processes may not do what file permissions forbid.
+USER = ("unshare", "--user")
+SMALL_MEMORY = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=32m tmpfs /dev/shm && exec "$@"', "sh")
+needs_namespaces = pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run(["unshare", "-m", "--", *USER, "true"], check=False).returncode != 0,
+    reason="no right to make namespaces",
+)
+
+
+def said(*prefix: str, **environment: str) -> str:
+    """What comes of using Ray in a process with such an environment, run by the command before it."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    done = subprocess.run(
-        [sys.executable, "-c", USE], env={**inherited, **environment}, capture_output=True, text=True, timeout=250,
-        check=True,
-    )  # fmt: skip
+    command, env = [*prefix, sys.executable, "-c", USE], {**inherited, **environment}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=250, check=True)
     return done.stdout
 
 
@@ -52,6 +62,31 @@ def test_a_folder_whose_path_is_too_long(tmp_path: Path) -> None:
     assert line.count("\n") == 1
     assert "JobFailedError: Ray cannot start on this machine" in line
     assert "set RAY_TMPDIR to another folder" in line
+
+
+@needs_namespaces
+def test_a_folder_of_another_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    line = said(*USER, RAY_TMPDIR=str(tmp_path))
+    assert line.count("\n") == 1
+    assert "JobFailedError: Ray cannot start on this machine" in line
+    assert "Permission denied" in line
+    assert "set RAY_TMPDIR to another folder of yours" in line
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_two_at_once_without_rights_or_memory(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    with (
+        tempfile.TemporaryDirectory(prefix="a b") as one,
+        tempfile.TemporaryDirectory() as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        restricted = pool.submit(said, *SMALL_MEMORY, *USER, RAY_TMPDIR=one, HOME=str(home))
+        beside = pool.submit(said, RAY_TMPDIR=other)
+        assert (restricted.result(), beside.result()) == ("ran\n", "ran\n")
 
 
 @pytest.mark.slow

@@ -379,6 +379,16 @@ def test_a_run_that_stands_still_starts_again_by_itself(
     assert result.manifest.counts["documents"] == len(documents(str(tmp_path / "out"))) == 30
 
 
+def test_a_model_that_is_long_at_work_is_no_standstill(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_jsonl(corpus / "a.jsonl", [text(0)])
+    config = job(corpus, output=tmp_path / "out", stall_minutes=0.3)
+    result = run(config, seconds=8.0)  # two sentences, each for two tag sets, in one call
+    assert "starting again" not in caplog.text
+    assert (result.manifest.counts["documents"], result.manifest.figures["deaths"]) == (1, 0)
+
+
 def test_what_storage_refuses_is_blamed_on_its_path(corpus: Path, tmp_path: Path) -> None:
     write_jsonl(corpus / "a.jsonl", ["Aspirin"])
     batch = Layout.at(str(tmp_path / "out")).batch("b")

@@ -111,7 +111,7 @@ def test_a_broken_document_costs_none_other() -> None:
 
 def test_half_a_character_is_told() -> None:
     [document] = read('{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "\\ud800"}]}]}')
-    assert "half a character" in str(document.error)
+    assert "half a surrogate pair" in str(document.error)
 
 
 def test_entities_are_not_expanded() -> None:

@@ -13,6 +13,7 @@ from llmner.errors import ConfigError, DocumentTooLargeError, InputError, Llmner
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap, field_map
 from llmner.sources.json_records import json_records
 from llmner.sources.jsonl import read_jsonl
+from llmner.sources.limits import Limits
 
 FILE = "/corpus/notes.jsonl"
 
@@ -141,10 +142,10 @@ def test_a_rejected_line_has_its_own_identifier_where_it_can_be_read() -> None:
 @pytest.mark.parametrize("size", [10, 100, 1 << 16])
 def test_long_lines_and_long_texts(size: int) -> None:
     long = line(id=2, text="x" * 1000)
-    assert isinstance(neighbours(long, max_record=500), DocumentTooLargeError)
-    assert isinstance(neighbours(long, max_text=999), DocumentTooLargeError)
-    assert [d.error for d in read(long, max_record=len(long), max_text=1000, size=size)] == [None]
-    (last,) = read(long.rstrip(), max_record=500, size=size)
+    assert isinstance(neighbours(long, limits=Limits(record_bytes=500)), DocumentTooLargeError)
+    assert isinstance(neighbours(long, limits=Limits(characters=999)), DocumentTooLargeError)
+    assert [d.error for d in read(long, limits=Limits(record_bytes=len(long), characters=1000), size=size)] == [None]
+    (last,) = read(long.rstrip(), limits=Limits(record_bytes=500), size=size)
     assert "line 1 at byte 0: it has more than 500 bytes" in str(last.error)
 
 

@@ -16,6 +16,7 @@ from llmner.errors import InputError, MalformedRecordError
 from llmner.sources import read_file
 from llmner.sources.fields import DEFAULT_FIELDS, FieldMap
 from llmner.sources.files import find_files
+from llmner.sources.limits import Limits
 from llmner.sources.parquet import read_parquet
 
 FILE = "/corpus/part-0.parquet"
@@ -129,7 +130,7 @@ def test_folders_are_columns(tmp_path: Path) -> None:
 
 
 def test_the_limit_of_the_text() -> None:
-    documents = read(pa.table({"id": ["1", "2"], "text": ["short", "too long"]}), max_text=5)
+    documents = read(pa.table({"id": ["1", "2"], "text": ["short", "too long"]}), limits=Limits(characters=5))
     assert [d.error is None for d in documents] == [True, False]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llmner.documents import Document, Part, document_key
 from llmner.errors import DocumentTooLargeError, InputError, MalformedRecordError, TruncatedFileError
+from llmner.sources.limits import Limits
 from llmner.sources.pubmed import read_pubmed
 
 FILE = "s3://corpus/pubmed26n0001.xml.gz"
@@ -289,11 +290,12 @@ MIXED = (
     + "<DeleteCitation><PMID>8</PMID></DeleteCitation>"
     + TAIL
 ).encode()
+SMALL = Limits(record_bytes=3000)
 STRAY = b"\n</MedlineCitation></PubmedArticle>"
 
 
 def test_a_file_of_many_kinds() -> None:
-    assert [(i, e) for i, _, e in outcome(read(MIXED, max_record=3000))] == [
+    assert [(i, e) for i, _, e in outcome(read(MIXED, limits=SMALL))] == [
         ("1", None),
         ("2", MalformedRecordError),
         ("3", None),
@@ -309,27 +311,27 @@ def test_a_file_of_many_kinds() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 65, 1000])
 def test_the_size_of_the_pieces_makes_no_difference(size: int) -> None:
-    assert list(map(repr, read(MIXED, size, max_record=3000))) == list(map(repr, read(MIXED, max_record=3000)))
+    assert list(map(repr, read(MIXED, size, limits=SMALL))) == list(map(repr, read(MIXED, limits=SMALL)))
 
 
 @given(st.sets(st.integers(0, len(MIXED)), max_size=8))
 def test_where_the_pieces_end_makes_no_difference(cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(MIXED)]
     chunks = [MIXED[a:b] for a, b in pairwise(edges)]
-    documents = list(read_pubmed(chunks, FILE, max_record=3000))
-    assert list(map(repr, documents)) == list(map(repr, read(MIXED, max_record=3000)))
+    documents = list(read_pubmed(chunks, FILE, limits=SMALL))
+    assert list(map(repr, documents)) == list(map(repr, read(MIXED, limits=SMALL)))
 
 
 @given(st.integers(0, len(MIXED)))
 def test_a_cut_file_gives_its_complete_records_and_an_error(cut: int) -> None:
-    whole = read(MIXED, max_record=3000)
+    whole = read(MIXED, limits=SMALL)
     data = MIXED[:cut]
     if cut == len(MIXED) or data.rstrip().endswith(TAIL.strip().encode()):
-        assert outcome(read(data, max_record=3000)) == outcome(whole)
+        assert outcome(read(data, limits=SMALL)) == outcome(whole)
         return
     documents: list[Document] = []
     with pytest.raises(InputError):
-        documents.extend(read_pubmed([data], FILE, max_record=3000))
+        documents.extend(read_pubmed([data], FILE, limits=SMALL))
     good = [d.text for d in documents if not d.error]
     assert good == [d.text for d in whole if not d.error][: len(good)]
     assert len(good) >= data.count(b"</PubmedArticle>") - 3  # three of those end what is broken
@@ -502,8 +504,8 @@ def test_a_text_beyond_what_the_parser_takes() -> None:
 
 
 def test_the_limit_of_the_text() -> None:
-    assert neighbours(article(2), max_text=len(GOOD)).text == GOOD
-    documents = read(HEAD + article(2) + TAIL, max_text=len(GOOD) - 1)
+    assert neighbours(article(2), limits=Limits(characters=len(GOOD))).text == GOOD
+    documents = read(HEAD + article(2) + TAIL, limits=Limits(characters=len(GOOD) - 1))
     assert isinstance(documents[0].error, DocumentTooLargeError)
 
 
@@ -520,7 +522,7 @@ def test_a_record_that_is_too_large_is_not_held() -> None:
     import tracemalloc
 
     tracemalloc.start()
-    documents = list(read_pubmed(chunks(), FILE, max_record=10 * size))
+    documents = list(read_pubmed(chunks(), FILE, limits=Limits(record_bytes=10 * size)))
     held = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [(d.source_id, d.version, type(d.error)) for d in documents] == [
