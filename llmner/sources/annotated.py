@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 
 from llmner.documents import Annotations, Document
 from llmner.errors import InputError, MalformedRecordError
@@ -43,9 +44,8 @@ class Draft:
             given: Its text; white space, width, kinds of dashes and Greek letters may be written in another way.
         """
         text, fragments = self._document.text, sorted(fragments)
-        shown = f"{type} {given[:_SHOWN]!r} at {', '.join(f'[{start}, {end})' for start, end in fragments)}"
         if not fragments or not all(0 <= start < end <= len(text) for start, end in fragments):
-            self.report(f"{shown}: no place in the text")
+            self.report(f"{_shown(fragments, type, given)}: no place in the text")
         elif any(text[a:b].strip() for (_, a), (b, _) in pairwise(fragments)):
             self._discontinuous += 1
         else:
@@ -54,7 +54,7 @@ class Draft:
             if there.strip() and _repeats(given, there):
                 self._mentions.add(Mention(start, end, type))
             else:
-                self.report(f"{shown}: the text there is {there[:_SHOWN]!r}")
+                self.report(f"{_shown(fragments, type, given)}: the text there is {there[:_SHOWN]!r}")
 
     def report(self, problem: str) -> None:
         """Report something in this document that was left out."""
@@ -62,9 +62,14 @@ class Draft:
 
     def finished(self, sentences: Sequence[Span] = ()) -> Document:
         """Return the document with its annotations, and with sentences where the format gives them."""
-        mentions = tuple(sorted(self._mentions))
+        mentions = tuple(sorted(self._mentions, key=attrgetter("start", "end", "type")))
         annotations = Annotations(mentions, tuple(sentences), tuple(self._problems), self._discontinuous)
         return replace(self._document, annotations=annotations)
+
+
+def _shown(fragments: Sequence[Span], type: str, given: str) -> str:
+    """Return a mention as messages show it."""
+    return f"{type} {given[:_SHOWN]!r} at {', '.join(f'[{start}, {end})' for start, end in fragments)}"
 
 
 def _repeats(given: str, there: str) -> bool:

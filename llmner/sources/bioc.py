@@ -29,6 +29,9 @@ SOURCE = "bioc"
 _KINDS = {"title": "title", "front": "title", "abstract": "abstract", "fig": "caption", "fig_caption": "caption"}
 _KINDS |= {"table": "table", "table_caption": "caption", "ref": "reference", "footnote": "footnote"}
 _IDS = {"article-id_pmid": "pmid", "article-id_pmc": "pmcid", "article-id_doi": "doi", "pmid": "pmid", "doi": "doi"}
+_NESTED = {"passage": "passages", "sentence": "sentences", "annotation": "annotations"}
+_TEXTS = {"text", "id", "offset"}
+_ATTRIBUTES = {"id", "offset"}  # where they are no elements
 _Place = tuple[int, int, int]  # of a piece: its offset in the file, its length, where it begins in our text
 
 _LISTS = ("documents", "PubTator3")  # keys under which a JSON file holds its documents
@@ -76,17 +79,22 @@ def _parse_xml(record: Record, url: str, limits: Limits) -> dict[str, Any]:
 
 def _as_json(element: etree._Element) -> dict[str, Any]:
     """Return a document, passage, sentence or annotation as BioC's JSON has it."""
-    result: dict[str, Any] = {
-        "infons": {infon.get("key"): infon.text or "" for infon in element.iterchildren("infon")},
-        "text": element.findtext("text"),
-        "locations": [dict(location.attrib) for location in element.iterchildren("location")],
-    }
-    for key in ("id", "offset"):
-        if (value := element.findtext(key, element.get(key))) is not None:
-            result[key] = value
-    for tag in ("passage", "sentence", "annotation"):
-        result[f"{tag}s"] = [_as_json(child) for child in element.iterchildren(tag)]
-    return result
+    infons: dict[str | None, str] = {}
+    locations: list[dict[str, Any]] = []
+    lists: dict[str, list[dict[str, Any]]] = {"passages": [], "sentences": [], "annotations": []}
+    texts: dict[str, str] = {}
+    for child in element:
+        tag = child.tag
+        if tag == "infon":
+            infons[child.get("key")] = child.text or ""
+        elif tag == "location":
+            locations.append(dict(child.items()))
+        elif tag in _NESTED:
+            lists[_NESTED[tag]].append(_as_json(child))
+        elif tag in _TEXTS:
+            texts.setdefault(tag, child.text or "")
+    given = {name: value for name, value in element.items() if name in _ATTRIBUTES}
+    return {"infons": infons, "locations": locations, **lists, **given, **texts}
 
 
 def _document(raw: dict[str, Any], file: str, place: str, limits: Limits) -> Document:

@@ -73,7 +73,7 @@ def read_parquet(
                     yield reader.rejected(number, MalformedRecordError(message))
                 else:
                     yield reader.read(number, place, record)
-    except (pa.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last of a damaged name of a column
         # Arrow reports damaged data as an OSError of its own making; one of the storage is another matter.
         if isinstance(e, OSError) and (type(e) is not OSError or e.errno is not None):
             raise

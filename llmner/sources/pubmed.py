@@ -40,10 +40,11 @@ _NEXT = re.compile(
     rb"|(?P<deletions>/?)DeleteCitation[\s>]|(?P<deleted>PMID)[\s>]|(?P<stray>/(?:MedlineCitation|BookDocument))[\s>])"
 )
 # A record ends with the tag of its kind. If deletions or the end of the set come first, that tag is missing.
+# What both ways begin with stands before them, so that the search passes from one such character to the next.
 _ARTICLE_END = re.compile(
-    rb"</Pubmed(?:Book)?Article\s{0,8}>|(?P<next></Pubmed(?:Book)?ArticleSet\s{0,8}>|<DeleteCitation[\s>])"
+    rb"<(?:/Pubmed(?:Book)?Article\s{0,8}>|(?P<next>/Pubmed(?:Book)?ArticleSet\s{0,8}>|DeleteCitation[\s>]))"
 )
-_CITATION_END = re.compile(rb"</MedlineCitation\s{0,8}>|(?P<next></MedlineCitationSet\s{0,8}>|<DeleteCitation[\s>])")
+_CITATION_END = re.compile(rb"<(?:/MedlineCitation\s{0,8}>|(?P<next>/MedlineCitationSet\s{0,8}>|DeleteCitation[\s>]))")
 _END = {b"PubmedArticle": _ARTICLE_END, b"PubmedBookArticle": _ARTICLE_END, b"MedlineCitation": _CITATION_END}
 _SET_END = re.compile(rb"</\w{1,40}Set\s{0,8}>")
 

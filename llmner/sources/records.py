@@ -62,31 +62,27 @@ def read_lines(chunks: Iterable[bytes], url: str, *, limits: Limits = DEFAULT_LI
         limits: See ``Limits``.
     """
     most = limits.record_bytes
-    line = bytearray()  # what has been read of the line that has not ended yet, or of one byte too much
+    line = bytearray()  # what has been read of the line that has not ended yet, as long as that is not too large
     size = offset = 0
     number = 1
 
-    def record() -> Record:
-        found = Record(number, offset, bytes(line), unit="line")
+    def record(data: bytes) -> Record:
+        found = Record(number, offset, data, None, "line")
         if size > most:
             return found.too_large(url, most)
-        return found._replace(data=found.data.removeprefix(codecs.BOM_UTF8)) if number == 1 else found
+        return found._replace(data=data.removeprefix(codecs.BOM_UTF8)) if number == 1 else found
 
     for chunk in chunks:
-        begin = 0
-        while begin < len(chunk):
-            end = chunk.find(b"\n", begin)
-            piece_end = len(chunk) if end < 0 else end
-            size += piece_end - begin
-            if size <= most:
-                line += chunk[begin:piece_end]
-            if end < 0:
-                break
-            yield record()
+        *ends, rest = chunk.split(b"\n")
+        for piece in ends:
+            size += len(piece)
+            yield record(bytes(line) + piece if line else piece)
             offset += size + 1
             number += 1
             size = 0
             line.clear()
-            begin = end + 1
+        size += len(rest)
+        if size <= most:
+            line += rest
     if size:
-        yield record()
+        yield record(bytes(line))

@@ -74,15 +74,17 @@ def read_tagged(content: Content, dialect: Dialect) -> Iterator[Document]:
 
 def _records(lines: Iterable[Record], dialect: Dialect, encoding: str, most: int) -> Iterator[list[Record]]:
     """Yield the lines of each record, of one that has too many or too many bytes only the first."""
-    first = ""  # the tag that begins a record
+    first, mark = "", b""  # the tag that begins a record, as text and as it stands in the file
     record: list[Record] = []
     size = 0
     for line in lines:
-        found = dialect.line.match(line.data[:_LONGEST_TAG].decode(encoding, "replace").rstrip("\r"))
-        if found and found["tag"] == (first or found["tag"]):
-            if record:
-                yield record
-            first, record, size = found["tag"], [], 0
+        if mark in (head := line.data[:_LONGEST_TAG]):
+            found = dialect.line.match(head.decode(encoding, "replace").rstrip("\r"))
+            if found and found["tag"] == (first or found["tag"]):
+                if record:
+                    yield record
+                first, record, size = found["tag"], [], 0
+                mark = first.encode(encoding)
         if first and size <= most and len(record) <= _LONG:
             record.append(line)
             size += len(line.data)
@@ -91,7 +93,7 @@ def _records(lines: Iterable[Record], dialect: Dialect, encoding: str, most: int
 
 
 def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str, most: int) -> _Fields:
-    """Return the values of a record by tag."""
+    """Return the values of a record by those tags that are read."""
     if sum(len(line.data) for line in lines) > most or len(lines) > _LONG:
         message = f"{place}: no other record begins for {len(lines):,} lines"
         raise MalformedRecordError(message, hint="mend the file, or raise limits.record_bytes")
@@ -111,7 +113,8 @@ def _fields(lines: list[Record], dialect: Dialect, encoding: str, place: str, mo
             found[-1][1].append(text)
     values: _Fields = {}
     for tag, texts in found:
-        values.setdefault(tag, []).append(_joined(texts, dialect))
+        if tag in dialect.fields:
+            values.setdefault(tag, []).append(_joined(texts, dialect))
     return values
 
 
@@ -130,11 +133,9 @@ def _document(values: _Fields, dialect: Dialect, content: Content, place: str) -
     if doi := _DOI.search(fields.get("doi", "")):
         ids["doi"] = doi[0].rstrip(".")
     year = _YEAR.search(fields.get("year", ""))
-    text = "\n".join(piece.text for piece in pieces)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return compose(
         dialect.name,
-        ids.get("pmid") or ids.get("doi") or digest,
+        ids.get("pmid") or ids.get("doi") or _digest(pieces),
         content.url,
         pieces,
         separator="\n",
@@ -143,3 +144,8 @@ def _document(values: _Fields, dialect: Dialect, content: Content, place: str) -
         year=int(year[0]) if year else None,
         ids=ids,
     )
+
+
+def _digest(pieces: list[Piece]) -> str:
+    """Return what a record without an identifier is known by."""
+    return hashlib.sha256("\n".join(piece.text for piece in pieces).encode()).hexdigest()[:16]

@@ -168,20 +168,23 @@ def text_of(element: etree._Element | None, *, without: Collection[str] = ()) ->
         return ""
     if not len(element):
         return " ".join(element.text.split()) if element.text else ""
-    return " ".join("".join(_pieces(element, without)).split())
+    pieces: list[str] = []
+    _collect(element, without, pieces)
+    return " ".join("".join(pieces).split())
 
 
-def _pieces(element: etree._Element, without: Collection[str]) -> Iterator[str]:
-    if element.text:
-        yield element.text
+def _collect(element: etree._Element, without: Collection[str], pieces: list[str]) -> None:
+    """Add the texts in an element to the pieces."""
+    if text := element.text:
+        pieces.append(text)
     for child in element:
         name = child.tag.rpartition("}")[2]
         block = name in _BLOCKS
         if block:
-            yield " "
+            pieces.append(" ")
         if name not in _NO_TEXT and name not in without:
-            yield from _pieces(child, without)
+            _collect(child, without, pieces)
         if block:
-            yield " "
-        if child.tail:
-            yield child.tail
+            pieces.append(" ")
+        if tail := child.tail:
+            pieces.append(tail)

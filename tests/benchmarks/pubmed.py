@@ -26,9 +26,9 @@ Citation = tuple[str, str]  # PMID and text
 
 
 def ours(path: Path) -> Iterator[Citation]:
-    """What this package reads, without the Chinese abstracts, which are documents of their own."""
+    """What this package reads, without deletions and Chinese abstracts, which are documents of their own."""
     documents = read_pubmed(read_chunks(str(path)), str(path))
-    return ((d.source_id, d.text) for d in documents if not d.source_id.endswith(":chi"))
+    return ((d.source_id, d.text) for d in documents if not d.withdrawn and not d.source_id.endswith(":chi"))
 
 
 def theirs(path: Path) -> Iterator[Citation]:

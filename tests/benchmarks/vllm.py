@@ -1,8 +1,8 @@
 """vLLM with and without drafts, grammar and prefix cache, at several numbers of requests at once.
 
-``plain`` is vLLM in its default mode and writes token by token; ``ngram`` drafts what followed the last few tokens before,
-``ngram_gpu`` does so on the card (and keeps asynchronous scheduling, which other drafters switch off); ``copy`` is our
-drafter.
+``plain`` is vLLM in its default mode and writes token by token; ``ngram`` drafts what followed the last few tokens
+before, ``ngram_gpu`` does so on the card (and keeps asynchronous scheduling, which other drafters switch off); ``copy``
+is our drafter.
 Without ``--shape`` it runs the embedded model. With it, random weights of that shape: such a model would write nothing
 of use, so each answer is scripted, by a grammar that admits that one alone; the drafter does not know the script, it
 is refused at its tags as it would be by a model that was trained.
