@@ -44,6 +44,7 @@ DEADLY, ENDLESS = 0.02, 0.01  # of the documents
 MODEL_SECONDS = 5.0  # after which a model that hangs is given up
 STARTED = 12.0  # seconds after which a driver is at work, mostly
 NODE_CPUS = 4
+NODE_TRIES = 5
 Environ = dict[str, Any]
 
 
@@ -113,10 +114,18 @@ class Stress:
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self._cluster = cluster
-        self._node = cluster.add_node(num_cpus=NODE_CPUS, object_store_memory=STORE)
+        self._node = self._new_node()
         self._rng = rng
         self.killed: Counter[str] = Counter()
         self.ended = 0
+
+    def _new_node(self) -> Any:
+        for _ in range(NODE_TRIES):
+            try:
+                return self._cluster.add_node(num_cpus=NODE_CPUS, object_store_memory=STORE)
+            except Exception:  # noqa: BLE001 - of no other class: Ray gives a node half a minute, here of a busy machine
+                logging.warning("a node took too long to start, trying again")
+        raise typer.Exit(1)
 
     def run(self, output: str, kills: int, until: float) -> None:
         """Run the job to its end, with so many kills in all at most, and none after a time."""
@@ -147,7 +156,7 @@ class Stress:
             driver.send_signal(signal.SIGKILL)
         elif what == "node":
             self._cluster.remove_node(self._node, allow_graceful=False)
-            self._node = self._cluster.add_node(num_cpus=NODE_CPUS, object_store_memory=STORE)
+            self._node = self._new_node()
         elif found := workers(*VICTIMS):
             self._rng.choice(found).kill()
         else:
