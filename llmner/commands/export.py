@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmner.commands.outcome import EXIT_FAILED, errors_shown
+from llmner.commands.progress import steps_shown
 
 app = typer.Typer(no_args_is_help=True, help="Write a data set's knowledge graph, and check what was written.")
 
@@ -122,8 +123,17 @@ def _export(
     from llmner.graph.export import export
 
     console = Console()
-    with errors_shown(), console.status("building the graph"):
-        exported = export(format, uri, out, since=since, cutoffs=Cutoffs(*cutoffs), parquet=parquet, memory=memory)
+    with errors_shown(), steps_shown(console, "steps") as progress:
+        exported = export(
+            format,
+            uri,
+            out,
+            since=since,
+            cutoffs=Cutoffs(*cutoffs),
+            parquet=parquet,
+            memory=memory,
+            progress=progress,
+        )
     table = Table("", "rows", *(["deleted"] if since is not None else []))
     for column in table.columns[1:]:
         column.justify = "right"

@@ -5,6 +5,7 @@ written to unless it is new or empty.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from llmner.graph.writers import WRITERS
 from llmner.graph.writers.neo4j import write_neo4j
 
 _STRONGEST = 10
+_STEPS = 2 + len(RELATIONS)
 _DIFFERENCES = tuple(name for name in WRITERS if name != "biocypher")  # BioCypher makes whole graphs
 
 
@@ -60,6 +62,7 @@ def export(
     since: int | None = None,
     parquet: bool = False,
     memory: str = "4GB",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Exported:
     """Export a data set's graph.
 
@@ -72,6 +75,8 @@ def export(
         since: Only what has changed since this commit.
         parquet: For Neo4j: Parquet instead of CSV.
         memory: Most that DuckDB may hold.
+        progress: Called with the number of steps that are done and of all: the graph is built, the files are written,
+            the rows of each relation are counted.
 
     Raises:
         ConfigError: The folder holds something else, or the format has no differences.
@@ -85,9 +90,16 @@ def export(
         description = {"format": format, "dataset": rows.view.uri, "commit": rows.view.commit, "since": since}
         description |= {"links": rows.links, "cutoffs": vars(cutoffs), "finished": False}
         _prepare(out, description)
+        report = progress or (lambda done, total: None)
+        report(1, _STEPS)
         write(rows, out)
-        written = {r.name: rows.count(rows.rows(r)) for r in RELATIONS}
-        deleted = {} if since is None else {r.name: rows.count(rows.deleted(r)) for r in RELATIONS}
+        written, deleted = {}, {}
+        for done, relation in enumerate(RELATIONS, 2):
+            report(done, _STEPS)
+            written[relation.name] = rows.count(rows.rows(relation))
+            if since is not None:
+                deleted[relation.name] = rows.count(rows.deleted(relation))
+        report(_STEPS, _STEPS)
         description |= {"rows": written, "deleted": deleted, "finished": True}
         _describe(out, description)
         return Exported(rows.view.commit, written, deleted, _strongest(rows))

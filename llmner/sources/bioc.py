@@ -79,14 +79,14 @@ def _parse_xml(record: Record, url: str, limits: Limits) -> dict[str, Any]:
 
 def _as_json(element: etree._Element) -> dict[str, Any]:
     """Return a document, passage, sentence or annotation as BioC's JSON has it."""
-    infons: dict[str | None, str] = {}
-    locations: list[dict[str, Any]] = []
+    infons: dict[str, str] = {}
+    locations: list[dict[Any, Any]] = []
     lists: dict[str, list[dict[str, Any]]] = {"passages": [], "sentences": [], "annotations": []}
     texts: dict[str, str] = {}
     for child in element:
         tag = child.tag
         if tag == "infon":
-            infons[child.get("key")] = child.text or ""
+            infons[child.get("key", "")] = child.text or ""
         elif tag == "location":
             locations.append(dict(child.items()))
         elif tag in _NESTED:

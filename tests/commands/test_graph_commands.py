@@ -1,5 +1,6 @@
 """From a data set to a graph that answers, by the commands alone."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from small_dataset import Document, commit
 from typer.testing import CliRunner
 
 from llmner.cli import app
+from llmner.commands import progress
+from llmner.graph.relations import RELATIONS
 
 LEXICON = "id\tname\ttype\nMESH:D1\thypertension\tdisease\nMESH:D2\tpropranolol\tchemical\n"
 
@@ -39,6 +42,19 @@ def test_from_mentions_to_an_answer(entities: Path, tmp_path: Path) -> None:
     cypher = "MATCH (:Concept {name: 'hypertension'})<-[:MENTIONS]-(d:Document) RETURN count(*) AS papers"
     assert "papers" in (answer := run("graph", "query", file, cypher))
     assert "│ 3 │" in answer
+
+
+def test_an_export_tells_how_far_it_is(
+    entities: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run("lexicon", "build", "--from", "tsv", tmp_path / "names.tsv", tmp_path / "names.parquet")
+    run("link", entities, "--lexicon", tmp_path / "names.parquet")
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, "llmner")
+    caplog.clear()
+    run("export", "kgx", entities, tmp_path / "graph")
+    lines = [message.partition(",")[0] for message in caplog.messages if " steps" in message]
+    assert lines == [f"{done} of {2 + len(RELATIONS)} steps" for done in range(1, 3 + len(RELATIONS))]
 
 
 def test_what_is_wrong_is_said_with_the_exit_code(entities: Path, tmp_path: Path) -> None:
