@@ -56,6 +56,25 @@ def split_units(text: str) -> list[str]:
     return _UNIT.findall(text)
 
 
+def seen(text: str) -> tuple[str, list[int]]:
+    """Return what the model is shown of a shown text, and where each character of it, and its end, lies in the text.
+
+    An invisible character lies with what follows it in its unit, or with what the unit ends on.
+    """
+    pieces: list[str] = []
+    places: list[int] = []
+    offset = 0
+    for unit in split_units(text):
+        place = offset
+        for i, c in enumerate(unit):
+            if not _INVISIBLE.match(c) or _INVISIBLE.fullmatch(unit):
+                pieces.append(c)
+                places.append(place)
+                place = offset + i + 1
+        offset += len(unit)
+    return "".join(pieces), [*places, offset]
+
+
 @dataclass(frozen=True, slots=True)
 class TokenisedText:
     """A sentence in units and tokens.

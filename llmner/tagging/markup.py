@@ -21,7 +21,7 @@ from llmner.tagging.inline import BAR
 from llmner.tagging.layouts import LAYOUTS, Layout
 from llmner.tagging.lines import line_head
 from llmner.tagset import TagSet
-from llmner.units import shown
+from llmner.units import seen, shown
 
 # Alignment takes time in the square of the length; no sentence is longer, so a longer line is lost, not slow.
 _LONGEST_ALIGNED = 5_000
@@ -173,6 +173,9 @@ def _align(
     copy: str, spans: list[_Span], source: str, names: Mapping[str, str], notes: Counter[str]
 ) -> Iterable[Mention]:
     """Yield the spans of a copy as mentions of the source, of types by label."""
+    places: Sequence[int] = range(len(source) + 1)
+    if copy != source:  # as it should be, but for what a model is not shown
+        source, places = seen(source)
     blocks: list[tuple[int, int, int]] | None = None
     for start, end, label, score in spans:
         start, end = trimmed(copy, start, end)
@@ -182,7 +185,7 @@ def _align(
         elif start >= end:
             notes["empty"] += 1
         elif copy == source:
-            yield Mention(start, end, type_, score)
+            yield Mention(places[start], places[end], type_, score)
         else:
             if blocks is None:
                 blocks = _matching_blocks(copy, source)
@@ -191,7 +194,7 @@ def _align(
                 notes["lost"] += 1
             else:
                 notes["repaired"] += 1
-                yield Mention(start + shift, end + shift, type_, score, _REPAIRED)
+                yield Mention(places[start + shift], places[end + shift], type_, score, _REPAIRED)
 
 
 _REPAIRED: Match = "repaired"

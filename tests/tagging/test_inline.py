@@ -1,6 +1,6 @@
 """The layout with one line for all types: every admitted sequence reads back, and decoding it equals step by step."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sentences import INLINE_VOCABULARY, TEXTS, TOKENISER, annotated
 
@@ -36,6 +36,8 @@ def test_what_can_be_written_is_admitted_and_reads_back(sentence):
 
 
 @given(annotated(TYPES), st.booleans())
+@example(AnnotatedSentence("0\xad", (Mention(0, 2, "aa"),)), False)  # the soft hyphen is not shown
+@example(AnnotatedSentence("a\xadb \u200bc", (Mention(0, 3, "aa"), Mention(4, 6, "b"))), False)
 def test_an_answer_reads_back_as_text(sentence, drifts):
     """A free answer has no cursor; a copy that lost a space is aligned with the text."""
     source = TOKENISER(prompts.sentence(sentence.text, Form(layout="inline")))
