@@ -4,7 +4,7 @@ Baseline: transformers' ``generate``, one sentence at a time, greedy, no grammar
 weights and prompts. It is stopped after as many tokens as the tagged text that the engine wrote for the
 sentence has, because a model trained under the grammar need not stop by itself; so both write equally much.
 
-    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--json FILE]
+    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--rows 16,32] [--json FILE]
 
 With ``--neighbour`` the engine alone is measured against itself beside processes that keep every core busy, with all
 threads and with one less: its speed should fall with what they leave of the cores, not by ten.
@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder of the corpora.")],
     sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
     drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
+    together: Annotated[str, typer.Option("--rows", help="Sentences decoded together, to try.")] = "32",
     adapter: Annotated[str | None, typer.Option(help="Another adapter than the embedded one.")] = None,
     neighbour: Annotated[bool, typer.Option("--neighbour", help="Beside a busy process a core, not generate.")] = False,
     output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
@@ -66,12 +68,12 @@ def main(
         engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=int(drafts.split(",")[0]))
         _show(_beside_neighbours(engine, requests), f"{len(requests)} sentences, {model.dtype}", output)
         return
-    for draft in map(int, drafts.split(",")):
-        engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=draft)
+    for n, draft in product(map(int, together.split(",")), map(int, drafts.split(","))):
+        engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, rows=n, draft=draft)
         engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
         started = time.perf_counter()
         answers = engine.tag(requests)
-        rows.append(_row(f"engine, draft {draft}", time.perf_counter() - started, answers))
+        rows.append(_row(f"engine, {n} rows, draft {draft}", time.perf_counter() - started, answers))
         results = results or answers
 
     model.set_attn_implementation("sdpa")
