@@ -43,7 +43,7 @@ run: $(INSTALLED)
 	$(BIN)/llmner report out/sample --output out/report.html
 
 test: $(INSTALLED)
-	LLMNER_ALONE=1 $(BIN)/pytest -n 2 --dist loadfile -m 'not long and not vllm and not infra'
+	LLMNER_ALONE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not long and not vllm and not infra'
 
 test-long: $(INSTALLED)
 	LLMNER_ALONE=1 $(BIN)/pytest -m long
