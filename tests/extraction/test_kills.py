@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).resolve().parents[1]
 KILLS = 10  # of workers
-DRIVER_KILLS = 5
+DRIVER_KILLS = 3
 DOCUMENTS = 160
 VICTIMS = ("MapWorker", "MapBatches", "Read", "Write", "RunState")
 SECONDS = 0.04  # a sentence
@@ -106,7 +106,7 @@ def test_a_driver_killed_again_and_again(inputs: Path, tmp_path: Path, processes
             killed += 1
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert killed >= 3
+    assert killed >= 2
     rows = open_committed(str(tmp_path / "killed")).documents.to_table(columns=["run_id"])
     runs = set(rows["run_id"].to_pylist())
     assert len(runs) > 1
