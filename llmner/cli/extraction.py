@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from llmner.cli.options import Adapter, given
+from llmner.cli.options import Adapter, Dataset, given
 from llmner.commands.outcome import errors_shown, failure_reported
 from llmner.config import NumberType, load_config, tag_sets_by_language
 
@@ -108,7 +108,7 @@ def retry_failed(
 
 
 @app.command()
-def snapshots(dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")]) -> None:
+def snapshots(dataset: Dataset) -> None:
     """List the commits of a data set; `llmner.open_dataset(uri, commit=N)` reads it as of one."""
     from llmner.commands.snapshots import show_snapshots
 
@@ -118,7 +118,7 @@ def snapshots(dataset: Annotated[str, typer.Argument(help="Data set; a path or U
 
 @app.command()
 def publish(
-    dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")],
+    dataset: Dataset,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Write all mentions that score so high, instead of the view.")
     ] = None,
@@ -141,7 +141,7 @@ def publish(
 
 @app.command()
 def compact(
-    dataset: Annotated[str, typer.Argument(help="Data set; a path or URL.")],
+    dataset: Dataset,
     keep: Annotated[int, typer.Option(help="So many of the newest snapshots can still be opened.", min=1)] = 30,
 ) -> None:
     """Merge the small files of a data set into large ones, and drop what no kept snapshot needs.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from llmner.cli.options import CommitOption, Dataset
+from llmner.cli.options import CommitOption, Dataset, Memory
 from llmner.commands.outcome import errors_shown
 
 app = typer.Typer()
@@ -76,7 +76,7 @@ def report(
         Path | None, typer.Option(help="Annotated sentences of its documents, JSON lines: are scores probabilities?")
     ] = None,
     price: Annotated[float | None, typer.Option(help="What an hour of the machines costs.", min=0)] = None,
-    memory: Annotated[str, typer.Option(help="Most memory that the joins may take.")] = "4GB",
+    memory: Memory = "4GB",
 ) -> None:
     """Write a page about a data set: documents, failures, mentions, concepts, scores, rates, drift, graph."""
     from llmner.commands.report import run_report
@@ -101,7 +101,7 @@ def compare(
     first_commit: Annotated[int | None, typer.Option(help="Commit of the first; by default the newest.")] = None,
     second_commit: Annotated[int | None, typer.Option(help="Commit of the second; by default the newest.")] = None,
     html: Annotated[str | None, typer.Option(help="File to write the page to; a path or URL.")] = None,
-    memory: Annotated[str, typer.Option(help="Most memory that the joins may take.")] = "4GB",
+    memory: Memory = "4GB",
 ) -> None:
     """Show where two data sets of the same documents differ: models, thresholds or versions side by side."""
     from llmner.commands.compare import run_compare

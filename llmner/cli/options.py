@@ -16,6 +16,7 @@ Data = Annotated[Path, typer.Option(help="Folder that the paths of corpora are r
 Output = Annotated[str | None, typer.Option(help="Folder of checkpoints and the result.")]
 Dataset = Annotated[str, typer.Argument(help="Data set; a path or URL.")]
 CommitOption = Annotated[int | None, typer.Option("--commit", help="As of this commit; by default the newest.")]
+Memory = Annotated[str, typer.Option(help="Most memory that the joins may take.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of training.")]
 
 
