@@ -88,9 +88,12 @@ def snapshot_page(
         sections = [section for make in SECTIONS if (section := make(look)) is not None]
         [(documents, mentions)] = look.ask("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM mentions)")
     finished = f" · {manifests[-1].finished[:16].replace('T', ' ')}" if manifests else ""
+    about = [f"{snapshot.uri} · commit {snapshot.commit}{finished}"]
+    if batch is not None and dataset.is_compacted(manifests[0]):
+        about.append(f"Batch {batch} was compacted: what later batches replaced of it is not counted any more.")
     return TEMPLATES.get_template("figures.html").render(
         title=dataset.layout.name,
-        about=[f"{snapshot.uri} · commit {snapshot.commit}{finished}"],
+        about=about,
         figures={"documents": documents, "mentions": mentions, "commits": len(manifests)},
         sections=sections,
         made_with=dataset.description.parts,
