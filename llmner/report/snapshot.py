@@ -125,9 +125,13 @@ def languages(look: Look) -> Section | None:
         SELECT lang, count(*) AS n, count(*) FILTER (status = 'ok'), min(year), max(year) FROM documents
         GROUP BY lang ORDER BY n DESC, lang LIMIT 20
     """)
-    shown = [(lang, n, ok, f"{first}–{last}" if first else "") for lang, n, ok, first, last in rows]
+    shown = [(lang, n, ok, _years(first, last)) for lang, n, ok, first, last in rows]
     note = "Of the documents that stand in the snapshot, each once."
     return Section("Languages", note, ("language", "documents", "with mentions", "years"), shown) if rows else None
+
+
+def _years(first: int | None, last: int | None) -> str:
+    return "" if first is None else f"{first}" if first == last else f"{first}–{last}"
 
 
 def failures(look: Look) -> Section | None:

@@ -55,7 +55,7 @@ def test_a_page_says_what_a_data_set_holds(papers: str) -> None:
         ["pubmed", "1", "7", "2"],
         ["jsonl", "1", "1", "0"],
     ]
-    assert shown["Languages"][1:] == [["en", "7", "5", "2020–2020"], ["zh", "1", "1", ""]]
+    assert shown["Languages"][1:] == [["en", "7", "5", "2020"], ["zh", "1", "1", ""]]
     assert shown["Mentions by type"][1][:4] == ["bc5cdr", "Disease", "9", "5"]
     assert shown["Concepts in most documents"][1][:2] == ["MESH:D001249", "Asthma"]
     assert shown["The last batch beside those before"][1][:4] == ["bc5cdr", "Disease", "1.38", "1.00"]
