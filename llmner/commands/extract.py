@@ -1,6 +1,9 @@
 """``llmner extract``: a run with its progress, and at the end what came of it."""
 
+import logging
+import time
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,11 +16,15 @@ from llmner.config import JobConfig
 from llmner.dataset.files import read_table
 from llmner.dataset.manifest import Manifest
 from llmner.dataset.schema import STATUSES
+from llmner.documents import Row
 from llmner.extraction.batches import extract_in_batches
 from llmner.extraction.models import generator_of, selection_of
+from llmner.extraction.rates import rate_of_run, remember
 from llmner.extraction.run import Extracted
 from llmner.report.highlight import highlight_page
 from llmner.report.terminal import visible
+
+logger = logging.getLogger(__name__)
 
 PICTURE_DOCUMENTS = 50  # that the page shows
 SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
@@ -32,11 +39,20 @@ def run_extract(config: JobConfig, console: Console) -> int:
     Raises:
         LlmnerError: The job cannot be run as asked, or failed.
     """
+    started = time.monotonic()
     generator, selection = generator_of(config), selection_of(config)
+    first: list[Row] = []
+
+    def write_report(extracted: Extracted) -> None:
+        rows = _first_documents(extracted)
+        storage.write_whole(extracted.batch.report, highlight_page(rows).encode())
+        first.extend(rows)
+
     with stops_on_signal(), shown(console) as on_progress:
         batches = extract_in_batches(
-            config, generator=generator, selection=selection, on_progress=on_progress, on_batch=_write_report
+            config, generator=generator, selection=selection, on_progress=on_progress, on_batch=write_report
         )
+    _remember_rate(batches, first, config, time.monotonic() - started)
     if len(batches) == 1:
         _say(console, batches[0])
     else:
@@ -72,15 +88,25 @@ def clashes(manifest: Manifest) -> str:
     )
 
 
-def _write_report(extracted: Extracted) -> None:
-    """Write the page of the first documents, highlighted."""
-    rows = []
+def _first_documents(extracted: Extracted) -> list[Row]:
+    """Return the documents that the page shows."""
+    rows: list[Row] = []
     for name in extracted.manifest.names:
         rows += read_table(storage.join(extracted.batch.documents, name)).slice(0, PICTURE_DOCUMENTS).to_pylist()
         if len(rows) >= PICTURE_DOCUMENTS:
             break
     rows.sort(key=lambda row: row["record"])
-    storage.write_whole(extracted.batch.report, highlight_page(rows[:PICTURE_DOCUMENTS]).encode())
+    return rows[:PICTURE_DOCUMENTS]
+
+
+def _remember_rate(batches: Sequence[Extracted], documents: Sequence[Row], config: JobConfig, seconds: float) -> None:
+    """Keep how fast the run was, for later plans."""
+    rate = rate_of_run([b.progress for b in batches], documents, config, seconds=seconds)
+    if rate is not None:
+        try:
+            remember(rate, config)
+        except OSError as e:
+            logger.warning("how fast the run was could not be kept for later plans: %s", e)
 
 
 def _frequent(extracted: Extracted) -> dict[tuple[str, str], Counter[str]]:

@@ -43,7 +43,9 @@ def _say(console: Console, sample: Sample, planned: Estimate, rate: Rate | None,
     console.print(table)
     console.print("Assumed: " + "; ".join(ASSUMPTIONS) + ".", style="dim", soft_wrap=True, highlight=False)
     if rate is None:
-        console.print("No rate of these models is known: --measure says what time it takes.", soft_wrap=True)
+        console.print(
+            "No rate of these models is known: --measure, or a first run, says what time it takes.", soft_wrap=True
+        )
 
 
 def _rows(sample: Sample, p: Estimate, rate: Rate | None, price: float | None) -> list[tuple[str, str]]:
@@ -59,6 +61,7 @@ def _rows(sample: Sample, p: Estimate, rate: Rate | None, price: float | None) -
             ("rate of a worker", f"{rate.tokens_per_second:,.0f} source tokens/s, measured {rate.measured}"),
             ("workers", f"{p.workers:,}"),
             ("hours of all workers", f"{p.worker_hours:,.2f}"),
+            ("start and commit", f"{rate.start_seconds:,.0f} s"),
             ("time", f"{p.hours:,.2f} h" if p.hours >= 1 else f"{p.hours * 60:,.1f} min"),
             ("memory of a worker", f"{rate.memory / 1e9:,.1f} GB"),
         ]

@@ -44,6 +44,10 @@ class Dataset:
         """The oldest commit that can be opened."""
         return self.compaction.oldest if self.compaction is not None else 1
 
+    def is_compacted(self, manifest: Manifest) -> bool:
+        """Return whether rows of a batch that nobody needs any more may be gone."""
+        return self.compaction is not None and manifest.commit <= self.compaction.oldest
+
     def files(self) -> Iterator[DataFile]:
         """Yield the files that hold its rows, oldest commit first."""
         compacted = 0

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from llmner.dataset.layout import Layout
 from llmner.dataset.links import Links
+from llmner.dataset.manifest import find_manifest
 from llmner.dataset.schema import DOCUMENT_SCHEMA, MENTION_SCHEMA
 from llmner.dataset.view import View, attach, changes, database, open_view
 from llmner.errors import DatasetError
@@ -96,16 +98,16 @@ class Snapshot:
         return Rows(MENTION_SCHEMA, self, "mentions")
 
     def of_batch(self, batch: str) -> "Snapshot":
-        """Return what one batch brought of it.
+        """Return what one batch brought of it; of one that was compacted, what compaction has left.
 
         Raises:
             DatasetError: There is no such batch in it.
         """
-        files = tuple(f for f in self.view.files if f.batch == batch)
-        if not files:
-            hint = "`llmner snapshots` lists them; those that were compacted lie in merged files"
-            raise DatasetError(f"{self.uri}: no batch {batch}", hint=hint)
-        return replace(self, view=replace(self.view, files=files))
+        manifest = find_manifest(Layout.at(self.uri), batch)
+        if manifest is None or manifest.commit > self.commit:
+            raise DatasetError(f"{self.uri}: no batch {batch}", hint="`llmner snapshots` lists them")
+        files = tuple(f for f in self.view.files if f.commit in (None, manifest.commit))
+        return replace(self, view=replace(self.view, files=files, only=manifest.commit))
 
     def changes(self, since: int) -> Changes:
         """Return what has changed since an earlier commit: who takes it over has this snapshot.

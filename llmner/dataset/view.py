@@ -56,6 +56,7 @@ class View:
         commits: Numbers of these commits by the age of their content, oldest first.
         replaced: How many of them a new baseline has replaced; what they say of a text still holds.
         oldest: The oldest commit of the data set that can be opened.
+        only: The commit whose rows alone are looked at; None for those of all.
     """
 
     uri: str
@@ -64,6 +65,7 @@ class View:
     commits: tuple[int, ...]
     replaced: int
     oldest: int
+    only: int | None = None
 
 
 def open_view(uri: str, commit: int | None = None) -> View:
@@ -181,9 +183,14 @@ def attach_rows(
     )
     connection.from_arrow(commits).create(f"{schema}.commits")
     numbered = DOCUMENT_SCHEMA.append(pa.field("file", pa.int32())).append(pa.field("commit", pa.int32()))
-    _make(connection, schema, "documents", select_documents(schema, view.files), numbered)
+    query = select_documents(schema, view.files)
+    if query and view.only is not None:
+        query = f"FROM ({query}) WHERE commit = {view.only}"
+    _make(connection, schema, "documents", query, numbered)
     for part, row in (("mentions", MENTION_SCHEMA), ("links", LINK_SCHEMA)):
         query = _select(schema, part, [uri for uri in files[part].to_pylist() if uri is not None], row)
+        if query and view.only is not None:  # merged files say of documents alone which commit they are from
+            query = f"FROM ({query}) SEMI JOIN {schema}.all_documents USING (doc_key, file)"
         _make(connection, schema, part, query, row.append(pa.field("file", pa.int32())))
     connection.execute(_ROWS.format(schema=schema, last=_LAST.format(rows=f"{schema}.rows")))
 

@@ -30,6 +30,7 @@ class Progress:
         resumed: Documents that were done before this start.
         seconds: Since the first documents reached the generator; 0 before it.
         deaths: Times that a worker died at its work.
+        memory: Bytes that one of the workers took at most.
         idle: Seconds since anything moved, see ``Pulse``.
     """
 
@@ -44,6 +45,7 @@ class Progress:
     resumed: int = 0
     seconds: float = 0.0
     deaths: int = 0
+    memory: int = 0
     idle: float = 0.0
 
     @property
@@ -149,15 +151,24 @@ class Tally:
         self.documents = self.sentences = self.mentions = self.source_tokens = 0
         self.reasons: Counter[str] = Counter()
         self.spent: dict[str, float] = {}
+        self.memory = 0
         self._started: float | None = None
 
     def start(self) -> None:
         """Start the clock, if this is the first call."""
         self._started = self._started or time.monotonic()
 
-    def add(self, stage: str, seconds: float, through: Through | None) -> None:
-        """Count the seconds that a call took at a stage, and the documents that are through with it, if any."""
+    def add(self, stage: str, seconds: float, memory: int, through: Through | None) -> None:
+        """Count a call.
+
+        Args:
+            stage: Where it was.
+            seconds: What it took.
+            memory: Bytes that its worker has taken at most.
+            through: The documents that are through with it, if any.
+        """
         self.spent[stage] = self.spent.get(stage, 0.0) + seconds
+        self.memory = max(self.memory, memory)
         if through is not None:
             self.documents += through.documents
             self.sentences += through.sentences

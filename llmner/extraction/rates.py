@@ -1,6 +1,6 @@
-"""How fast a job's models are, measured on the documents of a sample, and what was measured before.
+"""How fast a job's models are, measured on the documents of a sample or by a run, and what was measured before.
 
-Invariant: a rate is of one worker of one kind, and says when and on what it was measured.
+Invariant: a rate is of one worker of one kind in a pipeline, and says when and on what it was measured.
 """
 
 import hashlib
@@ -22,11 +22,16 @@ from llmner.cores import available_cores
 from llmner.dataset.publish import flatten
 from llmner.dataset.schema import DOCUMENT_SCHEMA
 from llmner.documents import Row
+from llmner.extraction.counts import Progress
 from llmner.extraction.models import generator_of, load_judge, load_tagger, selection_of
 from llmner.extraction.sampling import tagged
 from llmner.models.cache import cache_root
 
 _RATES = "rates"  # folder in the cache
+# Of a bare engine's speed that is left in a pipeline, and what a run takes beside its models; see docs/benchmarks.md.
+PIPELINE = 0.87
+RAY_SECONDS = 20.0
+LEAST_SECONDS = 20.0  # of a run that says something
 
 
 class Rate(BaseModel):
@@ -36,8 +41,8 @@ class Rate(BaseModel):
         measured: When and on what.
         tokens_per_second: Source tokens, a tag set after the other.
         tokens_per_character: By language.
-        load_seconds: Until the models are loaded.
-        memory: Bytes that the worker's process took at most.
+        start_seconds: What a run takes beside the work of its models: the start of Ray and of the models, the commit.
+        memory: Bytes that a worker's process took at most.
         bytes_per_character: Of the files of documents and mentions, for each character of the texts.
     """
 
@@ -46,7 +51,7 @@ class Rate(BaseModel):
     measured: str
     tokens_per_second: float
     tokens_per_character: dict[str, float]
-    load_seconds: float
+    start_seconds: float
     memory: int
     bytes_per_character: float
 
@@ -67,8 +72,6 @@ def measure(rows: Sequence[Row], config: JobConfig, *, seconds: float) -> Rate:
     steps: list[Step] = [load_tagger(generator_of(config), tag_sets)]
     steps += [load_judge(selection, tag_sets)] if selection is not None else []
     loaded = time.monotonic()
-    tokens: Counter[str] = Counter()
-    characters: Counter[str] = Counter()
     done: list[Row] = []
     size = config.tag.rows_per_call
     # Documents of all files in each call, as far as there are.
@@ -80,18 +83,61 @@ def measure(rows: Sequence[Row], config: JobConfig, *, seconds: float) -> Rate:
         done += part
         if time.monotonic() - loaded > seconds:
             break
-    took = time.monotonic() - loaded
-    for row in done:
+    speed = sum(row["source_tokens"] for row in done) / (time.monotonic() - loaded)
+    return _rate(
+        f"{_here(config)}, {len(done)} documents; a pipeline keeps {PIPELINE:.0%} of it",
+        speed * PIPELINE,
+        loaded - started + RAY_SECONDS,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        done,
+        config,
+    )
+
+
+def rate_of_run(parts: Sequence[Progress], rows: Sequence[Row], config: JobConfig, *, seconds: float) -> Rate | None:
+    """Return the rate of a run of this machine or cluster; None where it was too short or did not go smoothly.
+
+    Args:
+        parts: What was done, a batch each.
+        rows: Some of the documents.
+        config: The job.
+        seconds: From its start to its end.
+    """
+    work = sum(p.seconds for p in parts)
+    if work < LEAST_SECONDS or any(p.deaths or p.resumed for p in parts):
+        return None
+    workers = config.tag.actors[1]
+    documents, tokens = sum(p.documents for p in parts), sum(p.source_tokens for p in parts)
+    with_workers = f" with {workers} workers" if workers > 1 else ""
+    return _rate(
+        f"{_here(config)}, a run of {documents:,} documents{with_workers}",
+        tokens / work / workers,
+        seconds - work,
+        max(p.memory for p in parts),
+        rows,
+        config,
+    )
+
+
+def _here(config: JobConfig) -> str:
+    gpus = f" and {config.tag.gpus:g} GPU" if config.tag.gpus else ""
+    return f"{datetime.now(UTC):%Y-%m-%d} on {available_cores()} cores of {platform.machine()}{gpus}"
+
+
+def _rate(measured: str, speed: float, start: float, memory: int, rows: Sequence[Row], config: JobConfig) -> Rate:
+    """Return a rate; tokens and bytes for a character are those of the documents."""
+    tokens: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
+    for row in rows:
         tokens[row["lang"]] += row["source_tokens"]
         characters[row["lang"]] += sum(length for _, length in tagged(row, config))
     return Rate(
-        measured=f"{datetime.now(UTC):%Y-%m-%d} on {available_cores()} cores of {platform.machine()}"
-        f"{f' and {config.tag.gpus:g} GPU' if config.tag.gpus else ''}, {len(done)} documents",
-        tokens_per_second=tokens.total() / took,
+        measured=measured,
+        tokens_per_second=speed,
         tokens_per_character={lang: tokens[lang] / n for lang, n in characters.items() if n},
-        load_seconds=loaded - started,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        bytes_per_character=_stored(done) / max(1, sum(len(row["text"]) for row in done)),
+        start_seconds=start,
+        memory=memory,
+        bytes_per_character=_stored(rows) / max(1, sum(len(row["text"]) for row in rows)),
     )
 
 

@@ -9,6 +9,7 @@ batch.
 import hashlib
 import logging
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -125,7 +126,8 @@ class ModelStage:
             self._take_together(part)
         if self._tally is not None:
             seconds = time.monotonic() - started
-            self._tally.add(self._step.name, seconds, _through(rows) if self._counts else None)
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            self._tally.add(self._step.name, seconds, memory, _through(rows) if self._counts else None)
         return pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
 
     def _take_together(self, rows: Sequence[Row]) -> None:

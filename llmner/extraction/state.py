@@ -84,6 +84,7 @@ class RunState:
             resumed=self._resumed,
             seconds=self.tally.seconds,
             deaths=self.attempts.deaths,
+            memory=self.tally.memory,
             idle=self.pulse.idle,
         )
 

@@ -119,7 +119,7 @@ def columns_plot(series: Mapping[str, Sequence[int]], names: Sequence[str], *, x
         y: Name of the axis.
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(1.2 * _WIDTH, 0.7 * _WIDTH), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 0.62 * _WIDTH), layout="constrained")
         axes = figure.add_subplot(xlabel=x, ylabel=y)
         bottom = [0] * len(names)
         for (name, counts), colour in zip(series.items(), (ACCENT, "#b9c1cc"), strict=False):
@@ -146,7 +146,7 @@ def curves_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, 
         y: Name of the axis.
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(1.6 * _WIDTH, _WIDTH), layout="constrained")
+        figure = Figure(figsize=(1.2 * _WIDTH, 0.75 * _WIDTH), layout="constrained")
         axes = figure.add_subplot(xlabel=x, ylabel=y)
         axes.tick_params(length=0)
         axes.grid(color=LINE, lw=0.8)

@@ -88,9 +88,12 @@ def snapshot_page(
         sections = [section for make in SECTIONS if (section := make(look)) is not None]
         [(documents, mentions)] = look.ask("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM mentions)")
     finished = f" · {manifests[-1].finished[:16].replace('T', ' ')}" if manifests else ""
+    about = [f"{snapshot.uri} · commit {snapshot.commit}{finished}"]
+    if batch is not None and dataset.is_compacted(manifests[0]):
+        about.append(f"Batch {batch} was compacted: what later batches replaced of it is not counted any more.")
     return TEMPLATES.get_template("figures.html").render(
         title=dataset.layout.name,
-        about=[f"{snapshot.uri} · commit {snapshot.commit}{finished}"],
+        about=about,
         figures={"documents": documents, "mentions": mentions, "commits": len(manifests)},
         sections=sections,
         made_with=dataset.description.parts,
@@ -122,9 +125,13 @@ def languages(look: Look) -> Section | None:
         SELECT lang, count(*) AS n, count(*) FILTER (status = 'ok'), min(year), max(year) FROM documents
         GROUP BY lang ORDER BY n DESC, lang LIMIT 20
     """)
-    shown = [(lang, n, ok, f"{first}–{last}" if first else "") for lang, n, ok, first, last in rows]
+    shown = [(lang, n, ok, _years(first, last)) for lang, n, ok, first, last in rows]
     note = "Of the documents that stand in the snapshot, each once."
     return Section("Languages", note, ("language", "documents", "with mentions", "years"), shown) if rows else None
+
+
+def _years(first: int | None, last: int | None) -> str:
+    return "" if first is None else f"{first}" if first == last else f"{first}–{last}"
 
 
 def failures(look: Look) -> Section | None:

@@ -12,12 +12,13 @@ def through(documents: int, reason: str) -> Through:
 
 def test_a_share_of_failures_ends_a_run_once_there_are_enough_documents() -> None:
     tally = Tally()
-    tally.add("tag", 1.0, through(FEWEST - 1, "TaggingError"))
+    tally.add("tag", 1.0, 7, through(FEWEST - 1, "TaggingError"))
     check_share(tally.documents, tally.reasons, 0.5)
-    tally.add("tag", 1.5, through(1, "WorkerDiedError"))
+    tally.add("tag", 1.5, 5, through(1, "WorkerDiedError"))
     with pytest.raises(TooManyFailedError, match=r"100 of 100 .*: TaggingError 99, WorkerDiedError 1"):
         check_share(tally.documents, tally.reasons, 0.5)
     check_share(tally.documents, tally.reasons, 1.0)
+    assert (tally.spent, tally.memory) == ({"tag": 2.5}, 7)
 
 
 def test_half_is_allowed_and_more_is_not() -> None:

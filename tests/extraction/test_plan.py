@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from llmner.cli import app
 from llmner.config import JobConfig
+from llmner.documents import Row
+from llmner.extraction.counts import Progress
 from llmner.extraction.estimate import estimate
-from llmner.extraction.rates import Rate, measure, recall, remember
+from llmner.extraction.rates import Rate, measure, rate_of_run, recall, remember
 from llmner.extraction.sampling import Sample, take_sample
 from llmner.sources.files import find_files
 
@@ -21,7 +23,7 @@ RATE = Rate(
     measured="today",
     tokens_per_second=100.0,
     tokens_per_character={"en": 0.5},
-    load_seconds=21.0,
+    start_seconds=36.0,
     memory=10**9,
     bytes_per_character=2.0,
 )
@@ -83,11 +85,44 @@ def test_figures_follow_from_sample_and_rate(corpus: Path) -> None:
     config = job(corpus, tag={"actors": [1, 4]}, documents_per_file=1000)
     planned = estimate(sample, config, RATE)
     assert (planned.documents, planned.tokens, planned.workers) == (3000, 720_000, 4)
-    assert planned.worker_hours == pytest.approx(2.0 / 0.87)
-    assert planned.hours == pytest.approx(2.0 / 0.87 / 4 + 0.01)
+    assert planned.worker_hours == pytest.approx(2.0)
+    assert planned.hours == pytest.approx(2.0 / 4 + 0.01)
     assert (planned.output, planned.objects) == (2_000_000, 2 * 3 + 3)
     half = estimate(sample, job(corpus, limit=1500), None)
     assert (half.documents, half.tokens, half.hours) == (1500, 180_000, None)
+
+
+def test_a_run_leaves_the_rate_that_plans_it(corpus: Path) -> None:
+    rows = [{**row, "source_tokens": 30, "fed_tokens": 30, "mentions": []} for row in _rows(corpus)]
+    config = job(corpus, tag={"actors": [1, 2]}, tag_sets={"en": ["bc5cdr"]})
+    batches = [
+        Progress(documents=100, source_tokens=3000, seconds=50.0, memory=10**9),
+        Progress(documents=20, source_tokens=600, seconds=10.0, memory=2 * 10**9),
+    ]
+    rate = rate_of_run(batches, rows, config, seconds=85.0)
+    assert rate is not None
+    assert (rate.tokens_per_second, rate.start_seconds, rate.memory) == (30.0, 25.0, 2 * 10**9)
+    assert rate.measured.endswith("a run of 120 documents with 2 workers")
+    sample = Sample(files=1, size=1, read=1, documents=120)
+    sample.characters["en"] = 3600 / rate.tokens_per_character["en"]
+    planned = estimate(sample, config, rate)
+    assert planned.hours == pytest.approx(85 / 3600), "the same run again takes as long"
+
+
+def test_what_was_short_or_went_on_after_a_stop_leaves_no_rate(corpus: Path) -> None:
+    config = job(corpus)
+    for progress in (
+        Progress(),
+        Progress(documents=1, source_tokens=99, seconds=3.0),
+        Progress(documents=99, source_tokens=999, seconds=60.0, resumed=1),
+        Progress(documents=99, source_tokens=999, seconds=60.0, deaths=1),
+    ):
+        assert rate_of_run([progress], [], config, seconds=99.0) is None
+
+
+def _rows(corpus: Path) -> list[Row]:
+    write(corpus / "a.jsonl.gz", 4, random.Random(3))
+    return sample_of(job(corpus)).rows
 
 
 def test_a_rate_is_measured_and_remembered(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,4 +144,5 @@ def test_a_rate_is_measured_and_remembered(corpus: Path, tmp_path: Path, monkeyp
     output = " ".join(shown.output.split())
     assert "documents │ 4" in output
     assert "100 source tokens/s, measured today" in output
+    assert "start and commit │ 36 s" in output
     assert "at 3 an hour of a worker" in output

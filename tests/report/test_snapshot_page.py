@@ -10,7 +10,9 @@ from small_dataset import Document, commit
 
 import llmner
 from llmner.annotations import AnnotatedSentence
+from llmner.dataset.compact import compact
 from llmner.graph.strongest import strongest
+from llmner.linking.link import link
 from llmner.mentions import Mention
 from llmner.report.graph import graph_picture
 from llmner.report.selector import judge
@@ -53,7 +55,7 @@ def test_a_page_says_what_a_data_set_holds(papers: str) -> None:
         ["pubmed", "1", "7", "2"],
         ["jsonl", "1", "1", "0"],
     ]
-    assert shown["Languages"][1:] == [["en", "7", "5", "2020–2020"], ["zh", "1", "1", ""]]
+    assert shown["Languages"][1:] == [["en", "7", "5", "2020"], ["zh", "1", "1", ""]]
     assert shown["Mentions by type"][1][:4] == ["bc5cdr", "Disease", "9", "5"]
     assert shown["Concepts in most documents"][1][:2] == ["MESH:D001249", "Asthma"]
     assert shown["The last batch beside those before"][1][:4] == ["bc5cdr", "Disease", "1.38", "1.00"]
@@ -65,6 +67,24 @@ def test_a_page_of_one_batch_or_of_nothing(papers: str, tmp_path: Path) -> None:
     with pytest.raises(llmner.errors.DatasetError, match="no batch tenth"):
         snapshot.of_batch("tenth")
     assert list(read(snapshot_page(llmner.open_dataset(papers, commit=0)))) == ["Documents"]
+
+
+def test_a_page_of_a_batch_that_was_compacted(tmp_path: Path) -> None:
+    uri, lexicon = str(tmp_path / "papers"), make_lexicon(tmp_path)
+    make_nights(uri, lexicon)
+    before = {name: read(snapshot_page(llmner.open_dataset(uri), batch=name)) for name in ("first", "second", "third")}
+    compact(uri, keep=1)
+    link(uri, [lexicon])
+    pages = {name: snapshot_page(llmner.open_dataset(uri), batch=name) for name in before}
+    assert read(pages["third"]) == before["third"]
+    assert read(pages["second"]) == before["second"], "of which later batches replaced nothing"
+    left = read(pages["first"])
+    assert (before["first"]["Documents"][1], left["Documents"][1]) == (
+        ["pubmed", "1", "4", "1"],
+        ["pubmed", "1", "3", "1"],
+    )
+    assert left["Mentions by type"] != before["first"]["Mentions by type"]
+    assert "what later batches replaced of it is not counted any more" in pages["first"]
 
 
 def test_what_went_wrong_is_shown_and_nothing_is_believed(tmp_path: Path) -> None:
