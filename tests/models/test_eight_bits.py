@@ -67,6 +67,7 @@ def test_the_embedded_model_finds_the_same_in_eight_bits():
 def test_only_the_local_engine_on_a_cpu_computes_so():
     with pytest.raises(ConfigError, match="needs engine: local"):
         validated(JobConfig, {"inputs": ["in"], "output": "out", "dtype": "int8", "engine": "vllm"}, "job")
-    assert decided_number_type("int8", gpu=False) == "int8"
+    assert decided_number_type("int8", gpu=False, integers=False) == "int8"
+    assert decided_number_type("auto", gpu=True, integers=True) == "bfloat16"
     with pytest.raises(ModelError, match="CPUs alone"):
-        decided_number_type("int8", gpu=True)
+        decided_number_type("int8", gpu=True, integers=True)
