@@ -17,11 +17,13 @@ TOKENS_PER_CHARACTER = MappingProxyType({"en": 0.25, "zh": 0.7})
 BYTES_PER_CHARACTER = 0.7
 # Of a bare engine's speed that is left in a pipeline; see docs/benchmarks.md.
 PIPELINE = 0.87
+START = 15.0  # seconds until Ray and its processes are there
 DRIVER_MEMORY, DRIVER_BYTES_PER_DOCUMENT = 250e6, 26
 
 ASSUMPTIONS = (
     "the rest of the inputs is like the sample",
     f"a pipeline keeps {PIPELINE:.0%} of its engine's speed",
+    f"Ray starts in {START:.0f} seconds, before a worker loads its models",
     "workers are as fast as the one that was measured, and all of them are there all the time",
     "nothing is done again; a worker that dies repeats what it was given",
     "of requests: two reads and one write of each file that is written, three of its entry in the checkpoint",
@@ -76,6 +78,7 @@ def estimate(sample: Sample, config: JobConfig, rate: Rate | None) -> Estimate:
     tokens = sum(per_character.get(lang, 0.0) * n for lang, n in sample.characters.items()) * scale
     workers = config.tag.actors[1]
     files = ceil(documents / config.documents_per_file)
+    start = (START + rate.load_seconds) / 3600 if rate else 0.0
     worker_hours = tokens / (rate.tokens_per_second * PIPELINE) / 3600 if rate else None
     return Estimate(
         documents=documents,
@@ -83,7 +86,7 @@ def estimate(sample: Sample, config: JobConfig, rate: Rate | None) -> Estimate:
         tokens=round(tokens),
         workers=workers,
         worker_hours=worker_hours,
-        hours=worker_hours / workers + rate.load_seconds / 3600 if rate and worker_hours is not None else None,
+        hours=worker_hours / workers + start if worker_hours is not None else None,
         worker_memory=rate.memory if rate else None,
         driver_memory=round(DRIVER_MEMORY + DRIVER_BYTES_PER_DOCUMENT * documents),
         output=round(sample.texts * scale * (rate.bytes_per_character if rate else BYTES_PER_CHARACTER)),

@@ -32,6 +32,7 @@ _KEPT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc
 _GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 _ROOM = 8 << 30  # bytes a process, free at the start, that keeping takes
 _LAST_STEP = 1800  # seconds after SIGTERM in which a step and a checkpoint end, on a machine that does much else
+_LOOK = 0.1  # seconds that a look takes by far
 _POLL = 5.0  # seconds between two looks whether the machine is free again
 
 
@@ -106,7 +107,7 @@ class Pause(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Wait until the machine is free."""
-        if self._free():
+        if self._free() or (not stop_asked.wait(_LOOK) and self._free()):  # another training may have looked just then
             return
         logger.info("pausing before step %d", state.global_step + 1)
         while not self._free() and not stop_asked.wait(_POLL):

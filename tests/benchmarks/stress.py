@@ -43,6 +43,7 @@ FAULTS = 0.1  # of the requests
 DEADLY, ENDLESS = 0.02, 0.01  # of the documents
 MODEL_SECONDS = 5.0  # after which a model that hangs is given up
 STARTED = 12.0  # seconds after which a driver is at work, mostly
+APART = (1.0, 12.0)  # seconds between two kills: less than a worker takes to load, and enough for a file
 NODE_CPUS = 4
 NODE_TRIES = 5
 Environ = dict[str, Any]
@@ -135,14 +136,16 @@ class Stress:
     def _drive(self, output: str, kills: int, until: float) -> int | None:
         """Run a driver until it ends or is killed; return its exit code, or None."""
         environment = {**os.environ, "RAY_ADDRESS": self._cluster.address}
-        driver = subprocess.Popen(program(job(output)), env=environment, stderr=subprocess.DEVNULL)
+        driver = subprocess.Popen(
+            program(job(output)), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             driver.wait(self._rng.uniform(0, STARTED))
         except subprocess.TimeoutExpired:
             pass
         while driver.poll() is None:
             try:
-                driver.wait(self._rng.uniform(0.5, 6))
+                driver.wait(self._rng.uniform(*APART))
             except subprocess.TimeoutExpired:
                 if self.killed.total() < kills and time.monotonic() < until and self._kill(driver):
                     driver.wait()

@@ -21,7 +21,7 @@ RATE = Rate(
     measured="today",
     tokens_per_second=100.0,
     tokens_per_character={"en": 0.5},
-    load_seconds=36.0,
+    load_seconds=21.0,
     memory=10**9,
     bytes_per_character=2.0,
 )
