@@ -16,7 +16,7 @@ from llmner.sources.registry import AUTO, format_named
 from llmner.tagset import TagSet, load_tag_set
 
 Lang = Literal["en", "zh"]
-NumberType = Literal["auto", "float32", "bfloat16"]
+NumberType = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class Workers(Settings):
@@ -105,7 +105,7 @@ class JobConfig(Settings):
         adapter: An adapter for it, a folder or a Hugging Face id; by default the named model's own.
         adapters: Other adapters for single tag sets or languages, by their names; vLLM only.
         dtype: Number type that models compute with; ``auto`` for the fastest that a worker's device multiplies well,
-            decided once where the job starts.
+            decided once where the job starts. ``int8`` is for CPUs: linear layers in 8 bits, all else in bfloat16.
         engine: What runs the model: ``local``, in the worker's process, or ``vllm``.
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
@@ -167,6 +167,8 @@ class JobConfig(Settings):
             raise ValueError("adapters and tag.calls above 1 need engine: vllm")
         if self.select.calls > 1:
             raise ValueError("select.calls: the selector takes one at a time")
+        if self.engine == "vllm" and self.dtype == "int8":
+            raise ValueError("dtype: int8 needs engine: local")
         if self.engine == "vllm" and self.open_bias and self.vllm.draft:
             raise ValueError("open_bias with engine: vllm needs vllm.draft: 0, vLLM ignores biases when it drafts")
         if self.engine == "vllm" and self.vllm.tensor_parallel > 1 and self.tag.gpus != self.vllm.tensor_parallel:

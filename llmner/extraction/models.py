@@ -102,7 +102,7 @@ def generator_of(config: JobConfig) -> Loadable[Engine]:
         adapter=config.adapter,
         adapters=config.adapters,
         open_bias=config.open_bias,
-        dtype=decided_number_type(config.dtype, gpu=config.tag.gpus > 0),
+        dtype=decided_number_type(config.dtype, gpu=config.tag.gpus > 0, integers=config.engine == "local"),
         grammar=config.engine == "local" or config.vllm.grammar,
     )
     return Loadable(partial(_load_generator, config, spec), spec.fingerprint())
@@ -126,7 +126,8 @@ def selection_of(config: JobConfig) -> Selection | None:
     select = config.select
     if select.mode == "off":
         return None
-    spec = selector_spec(select.model or config.model, dtype=decided_number_type(config.dtype, gpu=select.gpus > 0))
+    dtype = decided_number_type(config.dtype, gpu=select.gpus > 0, integers=False)
+    spec = selector_spec(select.model or config.model, dtype=dtype)
     settings = read_settings(spec.folder)
     unknown = sorted({t.name for sets in config.load_tag_sets().values() for t in sets} - set(settings.tuned))
     if select.mode == "on" and unknown:

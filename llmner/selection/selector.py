@@ -260,6 +260,7 @@ def load_selector(spec: SelectorSpec, *, threads: int | None = None, device: str
         dtype=loading.number_type(spec.dtype, device),
         device=device,
         attention=IMPLEMENTATION,
+        eight_bits=spec.dtype == "int8",
         headless=True,
     )
     model = SelectorModel(transformer, transformer.config.hidden_size).to(device).eval()

@@ -4,7 +4,8 @@ Baseline: transformers' ``generate``, one sentence at a time, greedy, no grammar
 weights and prompts. It is stopped after as many tokens as the tagged text that the engine wrote for the
 sentence has, because a model trained under the grammar need not stop by itself; so both write equally much.
 
-    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--rows 16,32] [--json FILE]
+    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--rows 16,32] \
+        [--types bfloat16,int8] [--json FILE]
 
 With ``--neighbour`` the engine alone is measured against itself beside processes that keep every core busy, with all
 threads and with one less: its speed should fall with what they leave of the cores, not by ten.
@@ -29,6 +30,7 @@ from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.cores import available_cores
 from llmner.models import loading
 from llmner.models.registry import generator_spec
+from llmner.models.spec import GeneratorSpec
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
@@ -44,16 +46,14 @@ def main(
     sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
     drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
     together: Annotated[str, typer.Option("--rows", help="Sentences decoded together, to try.")] = "32",
+    types: Annotated[str, typer.Option(help="Number types to try; generate takes the fastest of floats.")] = "auto",
     adapter: Annotated[str | None, typer.Option(help="Another adapter than the embedded one.")] = None,
     neighbour: Annotated[bool, typer.Option("--neighbour", help="Beside a busy process a core, not generate.")] = False,
     output: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
 ) -> None:
     """Measure source tokens a second of both, and the tokens fed for each source token."""
     device, spec = loading.default_device(), generator_spec(adapter=adapter)
-    dtype = loading.number_type(spec.dtype, device)
-    model, tokenizer = loading.load(
-        spec.base, adapter=spec.adapter, dtype=dtype, device=device, attention=IMPLEMENTATION
-    )
+    model, tokenizer = _load(spec)
     codec = Codec(tokenizer, spec.form)
     requests = []
     for corpus, name in CORPORA.items():
@@ -68,13 +68,15 @@ def main(
         engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, draft=int(drafts.split(",")[0]))
         _show(_beside_neighbours(engine, requests), f"{len(requests)} sentences, {model.dtype}", output)
         return
-    for n, draft in product(map(int, together.split(",")), map(int, drafts.split(","))):
-        engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form, rows=n, draft=draft)
-        engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
-        started = time.perf_counter()
-        answers = engine.tag(requests)
-        rows.append(_row(f"engine, {n} rows, draft {draft}", time.perf_counter() - started, answers))
-        results = results or answers
+    for dtype in types.split(","):
+        computing = _load(spec.model_copy(update={"dtype": dtype}))[0]
+        for n, draft in product(map(int, together.split(",")), map(int, drafts.split(","))):
+            engine = LocalEngine(computing, tokenizer, fingerprint={}, form=spec.form, rows=n, draft=draft)
+            engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
+            started = time.perf_counter()
+            answers = engine.tag(requests)
+            rows.append(_row(f"engine, {dtype}, {n} rows, draft {draft}", time.perf_counter() - started, answers))
+            results = results or answers
 
     model.set_attn_implementation("sdpa")
     started = time.perf_counter()
@@ -87,6 +89,18 @@ def main(
     for row in rows:
         row["times generate"] = round(row["source tokens/s"] / baseline["source tokens/s"], 1)
     _show(rows, f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}", output)
+
+
+def _load(spec: GeneratorSpec) -> tuple[Any, Any]:
+    device = loading.default_device()
+    return loading.load(
+        spec.base,
+        adapter=spec.adapter,
+        dtype=loading.number_type(spec.dtype, device),
+        device=device,
+        attention=IMPLEMENTATION,
+        eight_bits=spec.dtype == "int8",
+    )
 
 
 def _show(rows: list[dict[str, Any]], title: str, output: Path | None) -> None:

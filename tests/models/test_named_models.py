@@ -42,15 +42,18 @@ def test_every_file_that_shapes_answers_tells_one_model_from_another(mine: Path,
     assert len(seen) == 2
 
 
-@pytest.mark.parametrize(("gpus", "decided"), [(0, {"float32", "bfloat16"}), (1, {"bfloat16"})])
-def test_the_number_type_is_decided_where_the_job_starts(mine: Path, gpus: int, decided: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("gpus", "decided"), [(0, {("float32", "float32"), ("int8", "bfloat16")}), (1, {("bfloat16", "bfloat16")})]
+)
+def test_the_number_type_is_decided_where_the_job_starts(
+    mine: Path, gpus: int, decided: set[tuple[str, str]]
+) -> None:
     workers = {"gpus": gpus}
     job = {"inputs": ["in"], "output": "out", "model": str(mine), "tag": workers, "select": {"mode": "on", **workers}}
     config = JobConfig.model_validate(job)
     selection = selection_of(config)
     assert selection is not None
-    assert generator_of(config).fingerprint["dtype"] in decided
-    assert selection.selector.fingerprint["dtype"] in decided
+    assert (generator_of(config).fingerprint["dtype"], selection.selector.fingerprint["dtype"]) in decided
 
 
 def test_a_file_is_a_model_that_loads(mine: Path) -> None:
