@@ -45,9 +45,7 @@ def test_every_file_that_shapes_answers_tells_one_model_from_another(mine: Path,
 @pytest.mark.parametrize(
     ("gpus", "decided"), [(0, {("float32", "float32"), ("int8", "bfloat16")}), (1, {("bfloat16", "bfloat16")})]
 )
-def test_the_number_type_is_decided_where_the_job_starts(
-    mine: Path, gpus: int, decided: set[tuple[str, str]]
-) -> None:
+def test_the_number_type_is_decided_where_the_job_starts(mine: Path, gpus: int, decided: set[tuple[str, str]]) -> None:
     workers = {"gpus": gpus}
     job = {"inputs": ["in"], "output": "out", "model": str(mine), "tag": workers, "select": {"mode": "on", **workers}}
     config = JobConfig.model_validate(job)
