@@ -119,7 +119,8 @@ def run_evaluation(
         measured |= {f"selector {key}": value for key, value in selector.fingerprint().items()}
         alone, evaluations = evaluations, []
         for before in alone:
-            together = select(judge, settings, before).evaluation
+            with steps_shown(console, f"sentences of {before.corpus} judged") as progress:
+                together = select(judge, settings, before, progress=progress).evaluation
             evaluations += [before, together]
             console.print(table(together))
     _write(outputs, evaluations, measured, date.today())

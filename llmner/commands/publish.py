@@ -51,5 +51,8 @@ def run_publish(uri: str, threshold: float, console: Console) -> None:
     if not parts:
         raise DatasetError(f"{dataset.uri}: no selector has scored it", hint="extract with `select: {mode: on}`")
     rules = Rules.of_parts(parts, threshold=threshold)
-    folder = republish(dataset.layout, dataset.files(), threshold, partial(decide, rules=rules), in_threads)
+    with steps_shown(console, "files") as progress:
+        folder = republish(
+            dataset.layout, dataset.files(), threshold, partial(decide, rules=rules), in_threads, progress
+        )
     console.print(f"Mentions   {folder}", soft_wrap=True, markup=False, highlight=False)

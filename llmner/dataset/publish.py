@@ -41,7 +41,14 @@ def missing(mentions: str, names: Sequence[str]) -> list[str]:
     return sorted(set(names) - set(storage.list_names(mentions, ".parquet")))
 
 
-def republish(layout: Layout, files: Iterable[DataFile], threshold: float, decide: Decide, for_each: ForEach) -> str:
+def republish(
+    layout: Layout,
+    files: Iterable[DataFile],
+    threshold: float,
+    decide: Decide,
+    for_each: ForEach,
+    progress: Callable[[int, int], None] = lambda done, all: None,
+) -> str:
     """Write the mentions of all committed batches at another threshold, beside those of the data set's own.
 
     Files that are there already stay, so doing it again adds what was committed since; those of files that were merged
@@ -53,6 +60,7 @@ def republish(layout: Layout, files: Iterable[DataFile], threshold: float, decid
         threshold: Names the folder.
         decide: Decides by that threshold which mentions are kept.
         for_each: Goes over the files.
+        progress: Called with the number of files that are there, and of all.
 
     Returns:
         URI of the folder.
@@ -61,9 +69,11 @@ def republish(layout: Layout, files: Iterable[DataFile], threshold: float, decid
     names: dict[str, list[str]] = {}
     for file in files:
         names.setdefault(file.batch, []).append(file.name)
+    done, total = 0, sum(map(len, names.values()))
     for batch, listed in names.items():
         mentions = layout.mentions_at(threshold, batch)
         publish(layout.batch(batch).documents, mentions, missing(mentions, listed), for_each, decide=decide)
+        progress(done := done + len(listed), total)
     for batch in (name.removeprefix("batch=") for name in storage.list_folders(folder)):
         mentions = layout.mentions_at(threshold, batch)
         for name in set(storage.list_names(mentions)) - set(names.get(batch, ())):

@@ -18,7 +18,7 @@ from llmner.tagset import TagSet
 if TYPE_CHECKING:
     from llmner.evaluation.selection import Selected
 
-_REPORTED = 200  # sentences after which progress is told
+REPORTED = 200  # sentences after which progress is told
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def evaluate(
     requests = [TaggingRequest(s.text, tag_set) for s in sentences]
     results: list[TaggingResult] = []
     started = time.perf_counter()
-    for first in range(0, len(requests), _REPORTED):
-        results += engine.tag(requests[first : first + _REPORTED])
+    for first in range(0, len(requests), REPORTED):
+        results += engine.tag(requests[first : first + REPORTED])
         if progress is not None:
             progress(len(results), len(requests))
     if types is not None:

@@ -4,17 +4,17 @@ Invariant: both evaluations are of the same sentences and candidates, so they ar
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from llmner.evaluation.bootstrap import Comparison, compare
-from llmner.evaluation.evaluate import Evaluation
+from llmner.evaluation.evaluate import REPORTED, Evaluation
 from llmner.evaluation.scoring import Span, count
 from llmner.mentions import Mention
 from llmner.selection.calibration import area_under_curve, calibration_error, reliability
-from llmner.selection.selector import SelectionRequest, Selector, SelectorSettings
+from llmner.selection.selector import SelectionRequest, SelectionResult, Selector, SelectorSettings
 from llmner.tagging.engine import TaggingResult
 
 
@@ -112,13 +112,20 @@ class Selected:
         ]
 
 
-def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluation) -> Selected:
+def select(
+    selector: Selector,
+    settings: SelectorSettings,
+    evaluation: Evaluation,
+    *,
+    progress: Callable[[int, int], None] = lambda done, all: None,
+) -> Selected:
     """Let a selector judge what a generator found.
 
     Args:
         selector: Judges the mentions.
         settings: The selector's thresholds, and what may nest.
         evaluation: The generator's evaluation.
+        progress: Called with the number of sentences that are judged, and of all.
     """
     name = evaluation.tag_set.name
     threshold = settings.tuning(name).threshold
@@ -128,7 +135,10 @@ def select(selector: Selector, settings: SelectorSettings, evaluation: Evaluatio
         for s, r in zip(evaluation.sentences, evaluation.results, strict=True)
     ]
     started = time.perf_counter()
-    answers = selector.judge(requests)
+    answers: list[SelectionResult] = []
+    for first in range(0, len(requests), REPORTED):
+        answers += selector.judge(requests[first : first + REPORTED])
+        progress(len(answers), len(requests))
     seconds = time.perf_counter() - started
     winners = [
         rules.kept(_spans(r.candidates), a.scores, name) if a.error is None else []

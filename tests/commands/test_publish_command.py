@@ -1,5 +1,6 @@
 """``llmner publish``: a threshold is moved without a model."""
 
+import logging
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ from corpora import mentions, text, write_jsonl
 from typer.testing import CliRunner
 
 from llmner.cli import app
+from llmner.commands import progress
 from llmner.config import JobConfig
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -23,7 +25,9 @@ def publish(output: Path, threshold: float) -> tuple[int, str]:
     return done.exit_code, " ".join(done.output.split())
 
 
-def test_a_threshold_is_moved_without_a_model(corpus: Path, tmp_path: Path) -> None:
+def test_a_threshold_is_moved_without_a_model(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     write_jsonl(corpus / "a.jsonl", [text(i) for i in range(30)])
     output = tmp_path / "out"
     run(job(corpus, output), selection=selection(0.5))
@@ -38,7 +42,10 @@ def test_a_threshold_is_moved_without_a_model(corpus: Path, tmp_path: Path) -> N
 
     write_jsonl(corpus / "b.jsonl", [text(i) for i in range(30, 40)], first=30)
     run(job(corpus / "b.jsonl", output), selection=selection(0.5))
+    caplog.set_level(logging.INFO, "llmner")
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     publish(output, 0.7)
+    assert "2 of 2 files" in caplog.text
     assert len(list((output / "mentions-0.7").iterdir())) == 2, "what was committed since is added"
 
 

@@ -52,7 +52,9 @@ def generated(text: str = TEXT) -> Evaluation:
 
 def test_figures_with_and_without() -> None:
     settings = SelectorSettings(base="none", tuned={"bc5cdr": Tuning(threshold=0.35)}, nesting={"bc5cdr": ()})
-    selected = select(GivenScores(), settings, generated())
+    told: list[tuple[int, int]] = []
+    selected = select(GivenScores(), settings, generated(), progress=lambda *counts: told.append(counts))
+    assert told == [(2, 2)]
     with_selector = selected.evaluation
     # (0, 11) loses to (0, 7), (12, 19) is below the threshold.
     assert with_selector.predicted == [[(0, 7, "Chemical"), (20, 26, "Disease"), (27, 31, "Disease")], []]
