@@ -27,6 +27,7 @@ from llmner.report.terminal import visible
 logger = logging.getLogger(__name__)
 
 PICTURE_DOCUMENTS = 50  # that the page shows
+RATE_DOCUMENTS = 500  # that say how many tokens and bytes come to a character
 SUMMARY_FILES = 20  # the table of frequent mentions looks at so many files
 
 
@@ -46,7 +47,7 @@ def run_extract(config: JobConfig, console: Console) -> int:
     def write_report(extracted: Extracted) -> None:
         rows = _first_documents(extracted)
         storage.write_whole(extracted.batch.report, highlight_page(rows).encode())
-        first.extend(rows)
+        first.extend(rows if len(first) < RATE_DOCUMENTS else [])
 
     with stops_on_signal(), shown(console) as on_progress:
         batches = extract_in_batches(

@@ -186,6 +186,8 @@ def main() -> None:
     parser.add_argument("--faults", type=Path, default=Path(), help="folder for inputs that a reader fails at")
     arguments = parser.parse_args()
     originals = originals_in(arguments.folder)
+    if missing := set(arguments.formats or ()) - set(originals):
+        parser.error(f"{arguments.folder} has no file of {', '.join(sorted(missing))}")
     well = [
         fuzz(format, originals[format.name], arguments.minutes, arguments.seed, arguments.faults)
         for format in FORMATS
