@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 # Memory that glibc gives back is handed out again page by page, zeroed, which took more than half of a step's time:
 # with all freed memory kept, in huge pages, a step is 2.3 times as fast. But batches differ in size, and what is kept
-# grows from 3 to 5 GB a process; where that is too much, memory is given back from a megabyte on.
+# grows from 3 to 7 GB a process; where that is too much, memory is given back from a megabyte on.
 _KEPT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776"}
 _GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 _ROOM = 8 << 30  # bytes a process, free at the start, that keeping takes
