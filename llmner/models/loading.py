@@ -121,6 +121,23 @@ def load(
     return model, tokenizer
 
 
+def load_packed(
+    base: str, adapter: str | None, dtype: NumberType, device: str, *, headless: bool = False
+) -> tuple[Any, Any]:
+    """Load a model that reads packed sentences, see ``tagging.attention``, in a number type; else as ``load``."""
+    from llmner.tagging.attention import IMPLEMENTATION
+
+    return load(
+        base,
+        adapter=adapter,
+        dtype=number_type(dtype, device),
+        device=device,
+        attention=IMPLEMENTATION,
+        eight_bits=dtype == "int8",
+        headless=headless,
+    )
+
+
 def merged(base: str, adapter: str) -> Path:
     """Return the folder of a model with its adapter merged into the weights, in float32; the first call makes it.
 
@@ -221,21 +238,13 @@ def load_engine(
     """
     import torch
 
-    from llmner.tagging.attention import IMPLEMENTATION
     from llmner.tagging.local_engine import LocalEngine
 
     if threads:
         torch.set_num_threads(threads)
     device = device or default_device()
     decided = decided_number_type(spec.dtype, gpu=device != "cpu", integers=True)
-    model, tokenizer = load(
-        spec.base,
-        adapter=spec.adapter,
-        dtype=number_type(decided, device),
-        device=device,
-        attention=IMPLEMENTATION,
-        eight_bits=decided == "int8",
-    )
+    model, tokenizer = load_packed(spec.base, spec.adapter, decided, device)
     return LocalEngine(
         model,
         tokenizer,

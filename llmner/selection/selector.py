@@ -249,20 +249,11 @@ def load_selector(spec: SelectorSpec, *, threads: int | None = None, device: str
     from safetensors.torch import load_file
 
     from llmner.selection.model import SelectorModel
-    from llmner.tagging.attention import IMPLEMENTATION
 
     if threads:
         torch.set_num_threads(threads)
     device = device or loading.default_device()
-    transformer, tokenizer = loading.load(
-        spec.base,
-        adapter=spec.folder,
-        dtype=loading.number_type(spec.dtype, device),
-        device=device,
-        attention=IMPLEMENTATION,
-        eight_bits=spec.dtype == "int8",
-        headless=True,
-    )
+    transformer, tokenizer = loading.load_packed(spec.base, spec.folder, spec.dtype, device, headless=True)
     model = SelectorModel(transformer, transformer.config.hidden_size).to(device).eval()
     head = fetched(spec.folder) / HEAD
     try:

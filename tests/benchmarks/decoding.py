@@ -30,8 +30,6 @@ from llmner.annotations import AnnotatedSentence, read_annotations
 from llmner.cores import available_cores
 from llmner.models import loading
 from llmner.models.registry import generator_spec
-from llmner.models.spec import GeneratorSpec
-from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.codec import Codec
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagging.local_engine import LocalEngine
@@ -53,7 +51,7 @@ def main(
 ) -> None:
     """Measure source tokens a second of both, and the tokens fed for each source token."""
     device, spec = loading.default_device(), generator_spec(adapter=adapter)
-    model, tokenizer = _load(spec)
+    model, tokenizer = loading.load_packed(spec.base, spec.adapter, spec.dtype, device)
     codec = Codec(tokenizer, spec.form)
     requests = []
     for corpus, name in CORPORA.items():
@@ -69,7 +67,7 @@ def main(
         _show(_beside_neighbours(engine, requests), f"{len(requests)} sentences, {model.dtype}", output)
         return
     for dtype in types.split(","):
-        computing = _load(spec.model_copy(update={"dtype": dtype}))[0]
+        computing, _ = loading.load_packed(spec.base, spec.adapter, dtype, device)
         for n, draft in product(map(int, together.split(",")), map(int, drafts.split(","))):
             engine = LocalEngine(computing, tokenizer, fingerprint={}, form=spec.form, rows=n, draft=draft)
             engine.tag(requests[:: len(requests) // 3])  # prefixes and buffers, as in a long run
@@ -89,18 +87,6 @@ def main(
     for row in rows:
         row["times generate"] = round(row["source tokens/s"] / baseline["source tokens/s"], 1)
     _show(rows, f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}", output)
-
-
-def _load(spec: GeneratorSpec) -> tuple[Any, Any]:
-    device = loading.default_device()
-    return loading.load(
-        spec.base,
-        adapter=spec.adapter,
-        dtype=loading.number_type(spec.dtype, device),
-        device=device,
-        attention=IMPLEMENTATION,
-        eight_bits=spec.dtype == "int8",
-    )
 
 
 def _show(rows: list[dict[str, Any]], title: str, output: Path | None) -> None:
