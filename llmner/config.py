@@ -141,7 +141,7 @@ class JobConfig(Settings):
     dtype: NumberType = "auto"
     engine: Literal["local", "vllm"] = "local"
     vllm: VllmOptions = VllmOptions()
-    tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("bc5cdr", "genia"), "zh": ("cmeee_v2",)}
+    tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("biomed",), "zh": ("cmeee_v2",)}
     open_bias: float = 0.0
     tag: Workers = Workers()
     select: Selecting = Selecting()

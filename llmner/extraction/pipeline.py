@@ -45,6 +45,9 @@ MAX_RESTARTS = 1000
 MAX_TASK_RETRIES = 100
 STORAGE_RETRIES = 3  # of a read that storage failed in passing, with growing pauses; drivers have retries of their own
 REPORT_SECONDS = 1.0
+# Documents. Ray joins what the stage returns into large tables and cuts blocks from these, and a cut takes the longer
+# the more pieces the table has: in pieces of few documents more than reading and segmenting together.
+SEGMENTED_AT_ONCE = 256
 
 
 def run_pipeline(
@@ -92,7 +95,7 @@ def run_pipeline(
             ray.data.read_datasource(source, num_cpus=cpus, override_num_blocks=source.tasks)
             .map_batches(
                 SegmentStage(max_length=config.max_sentence, run_id=run_id, unchanged=known.unchanged),
-                batch_size=config.tag.rows_per_call,
+                batch_size=SEGMENTED_AT_ONCE,
                 batch_format="pyarrow",
                 num_cpus=cpus,
             )

@@ -90,7 +90,8 @@ def main(
 ) -> None:
     """Measure and print all three, each run in a process of its own."""
     if alone:
-        sys.stdout.write(json.dumps(_run(**json.loads(alone))) + "\n")
+        assert output is not None
+        output.write_text(json.dumps(_run(**json.loads(alone))), encoding="utf-8")
         return
     figures: dict[str, list[Row]] = {}
     if workers:
@@ -108,9 +109,11 @@ def main(
 
 def _alone(workers: int, documents: int, block: int, service: float, **more: Any) -> list[Row]:
     given = {"workers": workers, "documents": documents, "block": block, "service": service, **more}
-    command = [sys.executable, str(Path(__file__).resolve()), "--alone", json.dumps(given)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    rows: list[Row] = json.loads(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        seen = Path(folder) / "seen.json"  # Ray writes to the terminal whatever it likes
+        command = [sys.executable, str(Path(__file__).resolve()), "--alone", json.dumps(given), "--json", str(seen)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        rows: list[Row] = json.loads(seen.read_text(encoding="utf-8"))
     return rows
 
 
