@@ -6,9 +6,10 @@ share its ``doc_id``, which may be absent, and stand in their order.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 from llmner.errors import InputError, InputNotFoundError
 from llmner.mentions import Mention
@@ -59,6 +60,32 @@ def read_annotations(path: Path, *, types: Iterable[str] | None = None) -> list[
     except (OSError, UnicodeDecodeError) as e:
         raise InputError(f"{path}: {e}", hint="annotated sentences are JSON lines in UTF-8") from e
     return [_sentence(line, known, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def draw(sentences: Sequence[AnnotatedSentence], count: int | None, *, seed: int) -> list[int]:
+    """Draw whole documents, so that what a document's sentences say of one another is there.
+
+    Args:
+        sentences: Sentences in their order; one that is of no known document stands for itself.
+        count: Documents are drawn until there are so many sentences; None takes all.
+        seed: Decides which.
+
+    Returns:
+        The numbers of the sentences drawn, in order.
+    """
+    if count is None or count >= len(sentences):
+        return list(range(len(sentences)))
+    documents: dict[str, list[int]] = {}
+    for i, s in enumerate(sentences):
+        documents.setdefault(s.doc_id or f"sentence {i}", []).append(i)
+    names = list(documents)
+    Random(seed).shuffle(names)
+    drawn: list[int] = []
+    for name in names:
+        if len(drawn) >= count:
+            break
+        drawn += documents[name]
+    return sorted(drawn)
 
 
 def _sentence(line: str, types: set[str] | None, where: str) -> AnnotatedSentence:

@@ -181,8 +181,8 @@ class Tagger:
 class Judge:
     """Scores the mentions of tagged documents, and decides which of them are kept.
 
-    No mention is added or removed: whether one is kept follows from the scores of its document and the rules, so it
-    can be decided again from what is stored.
+    No mention is removed, and what the selector proposes is added: whether one is kept follows from the scores of its
+    document and the rules, so it can be decided again from what is stored.
 
     Args:
         selector: Gives the scores.
@@ -208,7 +208,7 @@ class Judge:
             text = CANARIES[t.lang]
             row = document_row(Document("canary", t.name, "", text, lang=t.lang))
             answer = TaggingResult((Mention(0, len(text) - 1, t.types[0].name, 0.5),))
-            row |= {"sentences": [{"start": 0, "end": len(text)}]}
+            row |= {"sentences": [{"start": 0, "end": len(text), "part": 0}]}
             _assemble(row, [(0, TaggingRequest(text, t), answer)])
             rows.append(row)
         return rows
@@ -216,30 +216,71 @@ class Judge:
     def __call__(self, rows: Sequence[Row]) -> None:
         """See ``Step``. Documents of whose mentions none is kept are ``empty``."""
         requests: list[SelectionRequest] = []
-        judged: list[tuple[Row, list[Row]]] = []  # document, and its mentions of each request
-        for row in rows:
-            groups: dict[tuple[int, str], list[Row]] = {}
-            for m in row["mentions"]:
-                groups.setdefault((m["sentence"], m["tag_set"]), []).append(m)
-            for (s, name), mentions in groups.items():
-                requests.append(self._request(row, row["sentences"][s], self._tag_sets[name], mentions))
-                judged.append((row, mentions))
+        judged: list[tuple[Row, int, list[Row]]] = []  # document, sentence, and its mentions of each request
+        for r, row in enumerate(rows):
+            for name in sorted({m["tag_set"] for m in row["mentions"]}):
+                tag_set = self._tag_sets[name]
+                for s, sentence in enumerate(row["sentences"]):
+                    if row["parts"][sentence["part"]]["lang"] == tag_set.lang:
+                        own = [m for m in row["mentions"] if m["sentence"] == s and m["tag_set"] == name]
+                        requests.append(self._request(row, sentence, tag_set, own, document=str(r)))
+                        judged.append((row, s, own))
         results = _answers(self._selector.judge, requests)
-        for (row, mentions), result in zip(judged, results, strict=True):
+        for (row, s, mentions), request, result in zip(judged, requests, results, strict=True):
             if result.error is not None:
                 fail(row, result.error, stage=self.name)
             for m, score in zip(mentions, result.scores, strict=result.error is None):
                 m["selector_score"] = _stored(score)
+            for repeat, score in result.repeats:
+                new = _mention_row(repeat, request.text, row["sentences"][s]["start"], s, request.tag_set.name)
+                row["mentions"].append(new | {"selector_score": _stored(score), "kept": False})
         for row in rows:
-            if self._rules is not None and row["status"] != "failed":
+            if row["status"] == "failed":
+                continue
+            row["mentions"].sort(key=_order)
+            if self._rules is None:
+                _set_parents(row["mentions"])
+            else:
                 decide(row["mentions"], rules=self._rules)
                 row["status"] = "ok" if any(m["kept"] for m in row["mentions"]) else "empty"
 
     @staticmethod
-    def _request(row: Row, sentence: Row, tag_set: TagSet, mentions: Sequence[Row]) -> SelectionRequest:
+    def _request(
+        row: Row, sentence: Row, tag_set: TagSet, mentions: Sequence[Row], *, document: str
+    ) -> SelectionRequest:
         start, end = sentence["start"], sentence["end"]
-        candidates = (Mention(m["start"] - start, m["end"] - start, m["type"], m["generator_score"]) for m in mentions)
-        return SelectionRequest(row["text"][start:end], tag_set, tuple(candidates))
+        candidates = (
+            Mention(m["start"] - start, m["end"] - start, m["type"], m["generator_score"], m["match"]) for m in mentions
+        )
+        return SelectionRequest(row["text"][start:end], tag_set, tuple(candidates), document)
+
+
+class TaggerAndJudge:
+    """Both steps as one, where the selector needs no workers of its own.
+
+    Args:
+        tagger: The first.
+        judge: The second.
+    """
+
+    name: ClassVar[str] = Tagger.name
+
+    def __init__(self, tagger: Tagger, judge: Judge) -> None:
+        self._tagger = tagger
+        self._judge = judge
+
+    def takes(self, row: Row) -> bool:
+        """See ``Tagger``."""
+        return self._tagger.takes(row)
+
+    def canaries(self) -> list[Row]:
+        """See ``Tagger``."""
+        return self._tagger.canaries()
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        """See ``Step``."""
+        self._tagger(rows)
+        self._judge([row for row in rows if self._judge.takes(row)])
 
 
 def decide(mentions: Sequence[Row], *, rules: Rules) -> None:
@@ -280,25 +321,41 @@ def _assemble(row: Row, answers: Sequence[tuple[int, TaggingRequest, TaggingResu
         for m in result.mentions:
             if m.end > len(request.text):
                 raise TaggingError(f"mention [{m.start}, {m.end}) is outside its sentence of {len(request.text)}")
-            mentions.append(
-                {
-                    "start": offset + m.start,
-                    "end": offset + m.end,
-                    "text": request.text[m.start : m.end],
-                    "type": m.type,
-                    "tag_set": request.tag_set.name,
-                    "sentence": s,
-                    "parent": None,
-                    "generator_score": _stored(m.score),
-                    "selector_score": None,
-                    "kept": True,
-                    "match": m.match,
-                }
-            )
-    mentions.sort(key=lambda m: (m["start"], -m["end"], m["tag_set"], m["type"]))
+            mentions.append(_mention_row(m, request.text, offset, s, request.tag_set.name))
+    mentions.sort(key=_order)
     _set_parents(mentions)
     row["mentions"] = mentions
     row["status"] = "ok" if mentions else "empty"
+
+
+def _mention_row(m: Mention, text: str, offset: int, sentence: int, tag_set: str) -> Row:
+    """Return a mention as a data set stores it.
+
+    Args:
+        m: Its offsets are of the sentence.
+        text: The sentence.
+        offset: Where the sentence begins in the document.
+        sentence: Its number there.
+        tag_set: Name of the tag set.
+    """
+    return {
+        "start": offset + m.start,
+        "end": offset + m.end,
+        "text": text[m.start : m.end],
+        "type": m.type,
+        "tag_set": tag_set,
+        "sentence": sentence,
+        "parent": None,
+        "generator_score": _stored(m.score),
+        "selector_score": None,
+        "kept": True,
+        "match": m.match,
+    }
+
+
+def _order(mention: Row) -> tuple[int, int, str, str]:
+    """Return what the mentions of a document are sorted by."""
+    return mention["start"], -mention["end"], mention["tag_set"], mention["type"]
 
 
 def _stored(score: float) -> float:

@@ -26,7 +26,8 @@ from llmner.models.registry import DEFAULT, generator_spec
 from llmner.report.highlight import highlight
 from llmner.report.terminal import bracketed
 from llmner.selection.competition import Rules
-from llmner.selection.selector import Selector, load_selector, read_settings, selector_spec
+from llmner.selection.loading import load_selector
+from llmner.selection.selector import Selector, fitted_open_bias, own_selector, read_settings, selector_spec
 from llmner.tagging.engine import Engine
 from llmner.tagset import TagSet, load_tag_set
 
@@ -147,8 +148,8 @@ def load(
     model: str = DEFAULT,
     *,
     adapter: str | None = None,
-    selector: str | None = None,
-    open_bias: float = 0.0,
+    selector: str | None = "auto",
+    open_bias: float | None = None,
     dtype: NumberType = "auto",
     device: str | None = None,
 ) -> Model:
@@ -157,8 +158,10 @@ def load(
     Args:
         model: A named model, the path of a YAML file that describes one, a folder, or a Hugging Face id.
         adapter: An adapter for it; by default the named model's own.
-        selector: A selector to judge what the generator finds: a named model, a folder, or a Hugging Face id.
-        open_bias: Above 0 the generator finds more and errs more, for a selector to choose from.
+        selector: A selector to judge what the generator finds: a named model, a folder, or a Hugging Face id; None for
+            none, ``auto`` for the model's own where it has one that takes next to no time.
+        open_bias: Above 0 the generator finds more and errs more, for a selector to choose from; by default what the
+            selector was fitted to, and 0 without one.
         dtype: Number type to compute with; ``auto`` for the fastest that the device multiplies well.
         device: ``cpu`` or ``cuda``; None for ``cuda`` where there is one.
 
@@ -166,7 +169,9 @@ def load(
         ConfigError: A file does not describe a model.
         ModelError: A part is missing or of another kind.
     """
-    generator = load_engine(generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype), device=device)
+    selector = own_selector(model) if selector == "auto" else selector
+    bias = fitted_open_bias(selector) if open_bias is None else open_bias
+    generator = load_engine(generator_spec(model, adapter=adapter, open_bias=bias, dtype=dtype), device=device)
     if selector is None:
         return Model(generator)
     spec = selector_spec(selector, dtype=dtype)

@@ -57,12 +57,12 @@ class Selecting(Workers):
 
     Attributes:
         mode: ``on`` keeps the mentions that the selector lets pass, ``score-only`` scores and keeps all, ``off``
-            runs none.
+            runs none; ``auto`` is ``on`` where the job's ``model`` has a selector that takes next to no time.
         model: A named model, a folder or a Hugging Face id; by default the selector of the job's ``model``.
         threshold: Mentions below it are not kept; by default the selector's own for each tag set, tuned on dev data.
     """
 
-    mode: Literal["off", "on", "score-only"] = "off"
+    mode: Literal["auto", "off", "on", "score-only"] = "auto"
     model: str | None = None
     threshold: float | None = Field(default=None, ge=0, le=1)
 
@@ -110,7 +110,7 @@ class JobConfig(Settings):
         vllm: How vLLM runs.
         tag_sets: Tag sets by language of the document.
         open_bias: Added to the generator's logit of opening a tag: above 0 it finds more and errs more, for a
-            selector to choose from.
+            selector to choose from; by default what the selector was fitted to, and 0 without one.
         tag: The generator's workers.
         select: The selector and its workers.
         max_sentence: Code points above which a sentence is cut at a safe place.
@@ -142,7 +142,7 @@ class JobConfig(Settings):
     engine: Literal["local", "vllm"] = "local"
     vllm: VllmOptions = VllmOptions()
     tag_sets: Mapping[Lang, tuple[str, ...]] = {"en": ("biomed",), "zh": ("cmeee_v2",)}
-    open_bias: float = 0.0
+    open_bias: float | None = None
     tag: Workers = Workers()
     select: Selecting = Selecting()
     max_sentence: int = Field(default=400, ge=50)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Match = Literal["exact", "repaired"]
+Match = Literal["exact", "repaired", "repeat"]
 Span = tuple[int, int]  # half-open
 
 
@@ -20,8 +20,9 @@ class Mention:
         start: First code point, 0-based.
         end: One past the last code point.
         type: Entity type, a name of the tag set.
-        score: Generator score in [0, 1]: the probability of the tags that mark the span.
-        match: How the span was found in the source: copied exactly, or after repair of a drifting copy.
+        score: Generator score in [0, 1]: the probability of the tags that mark the span; 0 of a repeat.
+        match: How the span was found in the source: copied exactly, after repair of a drifting copy, or as a repeat of
+            what was found elsewhere in the document.
     """
 
     start: int
@@ -29,6 +30,11 @@ class Mention:
     type: str
     score: float = 1.0
     match: Match = "exact"
+
+    @property
+    def written(self) -> bool:
+        """Whether a generator wrote it; a repeat none did."""
+        return self.match != "repeat"
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:

@@ -7,7 +7,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import AutoModel
 
-from llmner.selection.selector import HEAD, SelectorSettings, write_settings
+from llmner.selection.reading import HEAD
+from llmner.selection.selector import SelectorSettings, write_settings
 from llmner.tagging.prompts import Form
 from llmner.training.generator import save_adapter
 

@@ -35,12 +35,16 @@ def evaluate(
     tag_set: Annotated[list[str], typer.Option(help="Tag set of each --data, by name or YAML file.")],
     model: Model = "embedded",
     adapter: Adapter = None,
-    open_bias: OpenBias = 0.0,
+    open_bias: Annotated[
+        float | None, typer.Option(help="As in extract; by default what the selector was fitted to, 0 without one.")
+    ] = None,
     selector: Annotated[
         str | None, typer.Option(help="Measure with this selector, too: named model, folder or Hugging Face id.")
     ] = None,
     dtype: NumberTypeOption = "auto",
-    limit: Annotated[int | None, typer.Option(help="Only so many sentences of each, drawn at random.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only so many sentences of each, in documents drawn at random.", min=1)
+    ] = None,
     types: Annotated[
         list[str] | None,
         typer.Option(help="For each --data which of its types is which of the tag set's: A=B,C. Others do not count."),
@@ -52,15 +56,16 @@ def evaluate(
     """Measure a model on annotated corpora: strict span and type scores with intervals, and what goes wrong."""
     from llmner.commands.evaluate import Outputs, run_evaluation
     from llmner.models.registry import generator_spec
-    from llmner.selection.selector import selector_spec
+    from llmner.selection.selector import fitted_open_bias, selector_spec
 
     with errors_shown():
+        bias = fitted_open_bias(selector) if open_bias is None else open_bias
         run_evaluation(
             data,
             tag_set,
             Outputs(json=json, html=html, card=card),
             Console(),
-            generator=generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype),
+            generator=generator_spec(model, adapter=adapter, open_bias=bias, dtype=dtype),
             selector=selector_spec(selector, dtype=dtype) if selector else None,
             limit=limit,
             types=types or (),
@@ -76,7 +81,12 @@ def candidates(
     adapter: Adapter = None,
     open_bias: OpenBias = 0.0,
     dtype: NumberTypeOption = "auto",
-    sentences: Annotated[int | None, typer.Option(help="Only so many sentences, drawn by the seed.")] = None,
+    types: Annotated[
+        str | None, typer.Option(help="Types of the corpus as those of the tag set, A=B,C; only these are candidates.")
+    ] = None,
+    sentences: Annotated[
+        int | None, typer.Option(help="Only so many sentences, in documents drawn by the seed.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 13,
 ) -> None:
     """Write what a generator finds in annotated sentences, for training and measuring a selector.
@@ -89,7 +99,14 @@ def candidates(
     with errors_shown():
         generator = generator_spec(model, adapter=adapter, open_bias=open_bias, dtype=dtype)
         write_candidates(
-            data, tag_set, output, Console(stderr=True), generator=generator, sentences=sentences, seed=seed
+            data,
+            tag_set,
+            output,
+            Console(stderr=True),
+            generator=generator,
+            types=types,
+            sentences=sentences,
+            seed=seed,
         )
 
 
@@ -163,6 +180,22 @@ def train_selector(
     with errors_shown():
         overrides = given({"output": output, "steps": steps})
         training.train_selector(config, data, overrides, Console(), variant=variant)
+
+
+@train.command("weights")
+def train_weights(
+    candidates: Annotated[list[Path], typer.Argument(help="Files of candidates in dev sentences.")],
+    output: Annotated[Path, typer.Option(help="Folder to write the selector to.")],
+    open_bias: OpenBias = 0.0,
+) -> None:
+    """Fit a selector that reads nothing again: it weighs a candidate's score and what its document says of its string.
+
+    Give candidates in whole documents, found with the same --open-bias.
+    """
+    from llmner.commands import train as training
+
+    with errors_shown():
+        training.fit_weights(candidates, output, Console(), open_bias=open_bias)
 
 
 @train.command("ablations")

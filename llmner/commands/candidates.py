@@ -1,11 +1,11 @@
 """``llmner candidates``: what a generator finds in annotated sentences, for training and measuring a selector."""
 
 from pathlib import Path
-from random import Random
 
 from rich.console import Console
 
-from llmner.annotations import read_annotations
+from llmner.annotations import draw, read_annotations
+from llmner.commands.convert import parsed_types
 from llmner.errors import ConfigError
 from llmner.models.loading import load_engine
 from llmner.models.spec import GeneratorSpec
@@ -20,6 +20,7 @@ def write_candidates(
     console: Console,
     *,
     generator: GeneratorSpec,
+    types: str | None = None,
     sentences: int | None,
     seed: int,
 ) -> None:
@@ -31,22 +32,25 @@ def write_candidates(
         output: File to write.
         console: Where the summary goes.
         generator: The generator.
-        sentences: Sentences to draw; None for all.
+        types: Which types of the corpus count as which of the tag set's, as ``A=B,C``; only these are candidates.
+        sentences: Sentences to draw, in whole documents; None for all.
         seed: Seed of the draw.
 
     Raises:
         LlmnerError: The sentences, the tag set or the model cannot be used.
     """
-    types = load_tag_set(tag_set)
-    read = read_annotations(data, types=[t.name for t in types.types])
+    asked = load_tag_set(tag_set)
+    mapped = parsed_types(types) if types else {t.name: t.name for t in asked.types}
+    asked.narrowed(mapped.values())  # tells names that are not in it
+    read = [s.mapped(mapped) for s in read_annotations(data, types=None if types else mapped)]
     if not read:
         raise ConfigError(f"{data}: no sentences to find candidates in")
-    count = len(read) if sentences is None else min(sentences, len(read))
-    chosen = {i + 1: read[i] for i in sorted(Random(seed).sample(range(len(read)), count))}
+    chosen = {i + 1: read[i] for i in draw(read, sentences, seed=seed)}
     engine = load_engine(generator)
     found = 0
     with output.open("w", encoding="utf-8") as stream:
-        for judged in find_candidates(engine, chosen, types, source=data.name):
+        source = f"{data.absolute().parent.name}/{data.name}"
+        for judged in find_candidates(engine, chosen, asked, source=source, types=set(mapped.values())):
             stream.write(judged.to_json() + "\n")
             found += len(judged.candidates)
     console.print(f"{len(chosen)} sentences with {found} candidates in {output}", soft_wrap=True)

@@ -5,7 +5,6 @@ Invariant: what is wrong with corpora or outputs is told before a model is loade
 
 import json
 import os
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.annotations import AnnotatedSentence, draw, read_annotations
 from llmner.commands.convert import parsed_types
 from llmner.commands.progress import steps_shown
 from llmner.errors import ConfigError
@@ -25,7 +24,8 @@ from llmner.evaluation.selection import Selected, select
 from llmner.models.loading import load_engine
 from llmner.models.spec import GeneratorSpec, SelectorSpec
 from llmner.report.evaluation import evaluation_page
-from llmner.selection.selector import load_selector, read_settings
+from llmner.selection.loading import load_selector
+from llmner.selection.selector import read_settings
 from llmner.tagset import TagSet, load_tag_set
 
 
@@ -83,7 +83,7 @@ def run_evaluation(
         console: Where tables go.
         generator: The generator.
         selector: A selector to measure the generator with, as well as alone.
-        limit: Sentences to measure of each corpus at most, drawn at random, the same ones each time.
+        limit: Sentences to measure of each corpus, in whole documents, drawn at random, the same ones each time.
         types: For each corpus which of its types counts as which of the tag set's, as ``A=B,C``; empty where the
             corpus is annotated with the tag set.
 
@@ -138,9 +138,9 @@ def _corpus(
     if not sentences:
         raise ConfigError(f"{path}: no sentences to measure on")
     name = f"{path.absolute().parent.name} {path.stem}"
-    if limit is None or limit >= len(sentences):
+    drawn = draw(sentences, limit, seed=0)
+    if len(drawn) == len(sentences):
         return name, sentences, tag_set
-    drawn = sorted(random.Random(0).sample(range(len(sentences)), limit))
     return f"{name}, drawn from {len(sentences):,}", [sentences[i] for i in drawn], tag_set
 
 

@@ -6,17 +6,21 @@ a machine).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from llmner.cores import available_cores
 from llmner.errors import ConfigError
 from llmner.models.loading import load_engine
 from llmner.models.registry import generator_spec
 from llmner.report.plots import curves_plot
+from llmner.selection.candidates import read_candidates
+from llmner.selection.selector import write_settings
+from llmner.selection.weighing import fit_weighing
 from llmner.tagset import load_tag_set
 from llmner.training import ablations, generator, selector
 from llmner.training.background import Pause, runs_root, start, yield_to_others
@@ -142,6 +146,29 @@ def train_selector(
     settings = read_training(config, overrides, data=data, variant=variant)
     folder = run(selector.train, settings, result="selector")
     console.print(f"Selector   {folder}", soft_wrap=True)
+
+
+def fit_weights(candidates: Sequence[Path], output: Path, console: Console, *, open_bias: float) -> None:
+    """Fit a selector that reads nothing again, and show what it earns on documents that it was not fitted to.
+
+    Args:
+        candidates: Files of candidates in dev sentences.
+        output: Folder to write it to; made if need be.
+        console: Where the figures go.
+        open_bias: Bias of the generator that found them.
+
+    Raises:
+        InputError: A file is not one of candidates.
+    """
+    settings = fit_weighing([s for path in candidates for s in read_candidates(path)], open_bias=open_bias)
+    output.mkdir(parents=True, exist_ok=True)
+    write_settings(output, settings)
+    names = list(next(iter(settings.measured.values())))
+    table = Table("tag set", *names)
+    for name, measured in settings.measured.items():
+        table.add_row(name, *(f"{measured[n]:g}" for n in names))
+    console.print(table)
+    console.print(f"Selector   {output}", soft_wrap=True)
 
 
 def train_ablations(config: Path, data: Path, output: Path, overrides: Mapping[str, Any], console: Console) -> None:

@@ -4,7 +4,7 @@ Invariant: both evaluations are of the same sentences and candidates, so they ar
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,8 @@ class Selected:
 
     Attributes:
         before: The evaluation of the generator alone.
-        results: What is left of its mentions, sentence by sentence.
+        results: What is kept, sentence by sentence.
+        candidates: For each sentence what was judged: what the generator found, and what the selector proposed.
         scores: For each sentence the scores of its candidates.
         winners: For each sentence which of them win against their rivals.
         threshold: Winners below it are left out.
@@ -33,6 +34,7 @@ class Selected:
 
     before: Evaluation
     results: Sequence[TaggingResult]
+    candidates: Sequence[Sequence[Mention]]
     scores: Sequence[Sequence[float]]
     winners: Sequence[Sequence[bool]]
     threshold: float
@@ -107,8 +109,8 @@ class Selected:
     def _right(self) -> list[list[bool]]:
         gold = [set(spans) for spans in self.before.gold]
         return [
-            [m in own for m in spans] if scores else []
-            for own, spans, scores in zip(gold, self.before.predicted, self.scores, strict=True)
+            [m in own for m in _spans(candidates)] if scores else []
+            for own, candidates, scores in zip(gold, self.candidates, self.scores, strict=True)
         ]
 
 
@@ -131,29 +133,37 @@ def select(
     threshold = settings.tuning(name).threshold
     rules = settings.rules(threshold=0.0)
     requests = [
-        SelectionRequest(s.text, evaluation.tag_set, r.mentions)
+        SelectionRequest(s.text, evaluation.tag_set, r.mentions, s.doc_id)
         for s, r in zip(evaluation.sentences, evaluation.results, strict=True)
     ]
     started = time.perf_counter()
     answers: list[SelectionResult] = []
-    for first in range(0, len(requests), REPORTED):
-        answers += selector.judge(requests[first : first + REPORTED])
+    for part in _parts(requests):
+        answers += selector.judge(part)
         progress(len(answers), len(requests))
     seconds = time.perf_counter() - started
-    winners = [
-        rules.kept(_spans(r.candidates), a.scores, name) if a.error is None else []
-        for r, a in zip(requests, answers, strict=True)
-    ]
-    results = []
-    for before, answer, won in zip(evaluation.results, answers, winners, strict=True):
-        stay = tuple(
-            m
-            for m, score, w in zip(before.mentions if won else (), answer.scores, won, strict=True)
-            if w and score >= threshold
-        )
+    candidates, scores, winners, results = [], [], [], []
+    for before, request, answer in zip(evaluation.results, requests, answers, strict=True):
+        candidates.append((*request.candidates, *(m for m, _ in answer.repeats)) if answer.error is None else ())
+        scores.append((*answer.scores, *(score for _, score in answer.repeats)))
+        winners.append(rules.kept(_spans(candidates[-1]), scores[-1], name))
+        judged = zip(candidates[-1], scores[-1], winners[-1], strict=True)
+        stay = sorted((m for m, score, won in judged if won and score >= threshold), key=lambda m: (m.start, -m.end))
         error = before.error or answer.error
-        results.append(TaggingResult(stay, before.source_tokens, before.fed_tokens, error))
-    return Selected(evaluation, results, [a.scores for a in answers], winners, threshold, seconds)
+        results.append(TaggingResult(tuple(stay), before.source_tokens, before.fed_tokens, error))
+    return Selected(evaluation, results, candidates, scores, winners, threshold, seconds)
+
+
+def _parts(requests: Sequence[SelectionRequest]) -> Iterator[list[SelectionRequest]]:
+    """Yield requests in parts of some ``REPORTED``; the sentences of a document stay together."""
+    part: list[SelectionRequest] = []
+    for request in requests:
+        if len(part) >= REPORTED and not (request.document and request.document == part[-1].document):
+            yield part
+            part = []
+        part.append(request)
+    if part:
+        yield part
 
 
 def _spans(mentions: Sequence[Mention]) -> list[Span]:

@@ -102,9 +102,10 @@ def run_pipeline(
             .repartition(target_num_rows_per_block=config.tag.rows_per_call)
         )
         if not known.everything:
-            tagger = partial(load_tagger, generator, plan.tag_sets)
+            beside = selection if selection is not None and not selection.reads else None
+            tagger = partial(load_tagger, generator, plan.tag_sets, beside)
             found = _with_model(found, tagger, state, config.tag, cpus, counts=True)
-        if selection is not None and not known.everything:
+        if selection is not None and selection.reads and not known.everything:
             judge = partial(load_judge, selection, plan.tag_sets)
             found = _with_model(found, judge, state, config.select, cpus)
         found.write_parquet(

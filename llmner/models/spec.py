@@ -61,21 +61,23 @@ class SelectorSpec(Settings):
     Attributes:
         name: The selector as the user named it.
         folder: Reference of the folder with its adapter, head and settings.
-        base: Reference of its base model.
-        candidates: Version of how candidates are written for it, see ``selection.candidates``.
+        base: Reference of its base model; None where it reads nothing again.
+        candidates: Version of how candidates are shown to it: see ``selection.candidates``, or ``selection.evidence``.
         form: How it was trained to be asked.
         dtype: Number type that it computes with.
     """
 
     name: str
     folder: str
-    base: str
+    base: str | None = None
     candidates: int
     form: Form = DEFAULT_FORM
     dtype: NumberType = "auto"
 
     def fingerprint(self) -> dict[str, str]:
         """Return what shapes its scores, as readable parts. Loads no model."""
+        if self.base is None:
+            return {"weights": identity(self.folder), "evidence": str(self.candidates)}
         return {
             "base": identity(self.base),
             "weights": identity(self.folder),

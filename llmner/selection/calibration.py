@@ -1,10 +1,11 @@
-"""From logits to probabilities, and from probabilities to a threshold, both by dev data.
+"""From evidence to probabilities, and from probabilities to a threshold, both by dev data.
 
-Platt scaling (Platt 1999) with a second evidence: ``p = sigmoid(a * logit + b * log odds of the generator's score
-+ c)``, fitted by maximum likelihood. With ``b = c = 0`` it is temperature scaling.
+Platt scaling (Platt 1999) with any number of evidences: ``p = sigmoid(weights . evidence + bias)``, fitted by maximum
+likelihood. With the logit of a model alone, and no bias, it is temperature scaling.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,42 +13,62 @@ from llmner.settings import Settings
 
 _RIDGE = 1e-3  # keeps the fit finite where the classes can be told apart without error
 _STEPS = 50
-_CLOSEST = 1e-4  # generator scores are kept so far from 0 and 1
+_CLOSEST = 1e-4  # scores are kept so far from 0 and 1
+
+Evidence = Mapping[str, Sequence[float]]  # by name, for each candidate
 
 
 class Calibration(Settings):
     """Weights of the evidence.
 
     Attributes:
-        logit: Weight of the selector's logit.
-        generator: Weight of the log odds of the generator's score.
-        bias: Added to both.
+        weights: By name of the evidence; what is not named does not count.
+        bias: Added to it.
     """
 
-    logit: float = 1.0
-    generator: float = 0.0
+    weights: Mapping[str, float] = {}
     bias: float = 0.0
 
-    def probabilities(self, logits: Sequence[float], generator_scores: Sequence[float]) -> list[float]:
-        """Return for each candidate the probability that it is right."""
-        z = _evidence(logits, generator_scores) @ np.array([self.logit, self.generator, self.bias])
-        return list(map(float, _sigmoid(z)))
+    def probabilities(self, evidence: Evidence) -> list[float]:
+        """Return for each candidate the probability that it is right.
+
+        Args:
+            evidence: With all names that have a weight.
+        """
+        x = _columns(evidence, list(self.weights))
+        return list(map(float, _sigmoid(x @ np.array([*self.weights.values(), self.bias]))))
 
 
-def fit(logits: Sequence[float], generator_scores: Sequence[float], right: Sequence[bool]) -> Calibration:
-    """Fit to judged candidates by Newton's method."""
-    x, y = _evidence(logits, generator_scores), np.asarray(right, dtype=float)
-    start = np.array([1.0, 0.0, 0.0])
-    w = start.copy()
+def fit(
+    evidence: Evidence, right: Sequence[bool], *, prior: Calibration | None = None, ridge: float = _RIDGE
+) -> Calibration:
+    """Fit to judged candidates by Newton's method.
+
+    Args:
+        evidence: Of the candidates, in the order of importance.
+        right: For each candidate whether it is right.
+        prior: What the weights are drawn to; by default the first evidence with weight 1, and nothing else.
+        ridge: How strongly they are.
+    """
+    names = list(evidence)
+    prior = prior or Calibration(weights={names[0]: 1.0})
+    start = np.array([*(prior.weights.get(name, 0.0) for name in names), prior.bias])
+    x, y, w = _columns(evidence, names), np.asarray(right, dtype=float), start.copy()
     for _ in range(_STEPS):
         p = _sigmoid(x @ w)
-        gradient = x.T @ (p - y) + _RIDGE * (w - start)
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(3)
+        gradient = x.T @ (p - y) + ridge * (w - start)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(len(w))
         step = np.linalg.solve(curvature, gradient)
         w -= step / max(1.0, float(np.abs(step).max()))  # at most 1 in each weight: far out the curvature is flat
         if np.abs(step).max() < 1e-8:
             break
-    return Calibration(logit=float(w[0]), generator=float(w[1]), bias=float(w[2]))
+    return Calibration(weights=dict(zip(names, map(float, w[:-1]), strict=True)), bias=float(w[-1]))
+
+
+def log_odds(score: float) -> float:
+    """Return the log odds of a probability, which is kept a little away from 0 and 1."""
+    p = min(max(score, _CLOSEST), 1 - _CLOSEST)
+    return math.log(p / (1 - p))
 
 
 def reliability(
@@ -103,9 +124,11 @@ def best_threshold(probabilities: Sequence[float], gold: int) -> float:
     return float(f1.max()) / 2
 
 
-def _evidence(logits: Sequence[float], generator_scores: Sequence[float]) -> np.ndarray:
-    score = np.clip(np.asarray(generator_scores, dtype=float), _CLOSEST, 1 - _CLOSEST)
-    return np.stack([np.asarray(logits, dtype=float), np.log(score / (1 - score)), np.ones(len(score))], axis=1)
+def _columns(evidence: Evidence, names: Sequence[str]) -> np.ndarray:
+    """Return the evidence of these names, and ones behind it: ``(candidates, names + 1)``."""
+    columns = [np.asarray(evidence[name], dtype=float) for name in names]
+    count = len(next(iter(evidence.values())))
+    return np.stack([*columns, np.ones(count)], axis=1)
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

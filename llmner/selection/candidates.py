@@ -1,8 +1,9 @@
 """Candidates: what a generator found in annotated sentences, as a file, and how a tokenizer shows one to the selector.
 
 A file is JSON lines, one sentence a line: ``{"text", "tag_set", "entities": [{"start", "end", "type"}],
-"candidates": [{"start", "end", "type", "score"}], "source", "line", "engine"}``; offsets in code points, end
-exclusive. ``source`` and ``line`` say which annotated sentence it was, ``engine`` what found the candidates.
+"candidates": [{"start", "end", "type", "score"}], "source", "line", "doc_id", "engine"}``; offsets in code points, end
+exclusive. ``source`` and ``line`` say which annotated sentence it was, ``doc_id`` of which document where that is
+known, ``engine`` what found the candidates.
 
 Invariant: a candidate is shown as the piece of the tagged text in which the generator would write it, after the
 generator's own prompt: a few units, the bracketed span with its type, a few units. What is common to the candidates
@@ -11,7 +12,7 @@ of a sentence stands before it, so it is computed once.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,7 @@ class JudgedSentence:
         source: Name of the file of annotated sentences.
         line: Number of its line there, from 1.
         engine: What found the candidates.
+        doc_id: The document that it is from; empty where the corpus does not say.
     """
 
     text: str
@@ -53,6 +55,12 @@ class JudgedSentence:
     source: str
     line: int
     engine: str
+    doc_id: str = ""
+
+    @property
+    def document(self) -> str:
+        """What the sentences of its document share, and no other does."""
+        return f"{self.source} {self.doc_id}" if self.doc_id else f"{self.source}:{self.line}"
 
     def to_json(self) -> str:
         """Return its line of the file."""
@@ -65,6 +73,7 @@ class JudgedSentence:
             ],
             "source": self.source,
             "line": self.line,
+            "doc_id": self.doc_id,
             "engine": self.engine,
         }
         return json.dumps(content, ensure_ascii=False)
@@ -87,7 +96,13 @@ def read_candidates(path: Path) -> list[JudgedSentence]:
 
 
 def find_candidates(
-    engine: Engine, sentences: Mapping[int, AnnotatedSentence], tag_set: TagSet, *, source: str, at_once: int = 64
+    engine: Engine,
+    sentences: Mapping[int, AnnotatedSentence],
+    tag_set: TagSet,
+    *,
+    source: str,
+    types: Collection[str] | None = None,
+    at_once: int = 64,
 ) -> Iterator[JudgedSentence]:
     """Yield what a generator finds in annotated sentences, in their order.
 
@@ -96,6 +111,7 @@ def find_candidates(
         sentences: Sentences by the number of their line; best none that the generator was trained on.
         tag_set: The types that they are annotated with.
         source: Name of their file.
+        types: Types that they are annotated with, where these are not all of the tag set's: only these are candidates.
         at_once: Sentences a call of the engine.
 
     Raises:
@@ -109,8 +125,11 @@ def find_candidates(
         for n, result in zip(here, results, strict=True):
             if result.error is not None:
                 raise result.error
-            text, gold = sentences[n].text, sentences[n].mentions
-            yield JudgedSentence(text, tag_set.name, gold, result.mentions, source, n, model)
+            sentence = sentences[n]
+            found = tuple(m for m in result.mentions if types is None or m.type in types)
+            yield JudgedSentence(
+                sentence.text, tag_set.name, sentence.mentions, found, source, n, model, sentence.doc_id
+            )
 
 
 def _read_line(line: str, where: str) -> JudgedSentence:
@@ -124,6 +143,7 @@ def _read_line(line: str, where: str) -> JudgedSentence:
             source=raw["source"],
             line=raw["line"],
             engine=raw["engine"],
+            doc_id=raw.get("doc_id", ""),
         )
     except (ValueError, KeyError, TypeError) as e:
         raise InputError(f"{where}: not a sentence with candidates: {e!r}") from e

@@ -25,7 +25,8 @@ from llmner.models.weights import fetched
 from llmner.selection.candidates import SheetCodec, read_candidates
 from llmner.selection.loss import selection_loss
 from llmner.selection.model import SelectorModel
-from llmner.selection.selector import HEAD, LocalSelector, SelectionRequest, SelectorSettings, write_settings
+from llmner.selection.reading import HEAD, ReadingSelector, reading_evidence
+from llmner.selection.selector import SelectionRequest, SelectorSettings, write_settings
 from llmner.selection.tuning import tune
 from llmner.tagging.attention import IMPLEMENTATION
 from llmner.tagging.prompts import DEFAULT_FORM, Form
@@ -120,16 +121,18 @@ class Development:
         self._requests = [SelectionRequest(s.text, material.tag_sets[s.tag_set], s.candidates) for s in self._sentences]
         window = model.transformer.config.max_position_embeddings
         self.tuned = SelectorSettings(base=settings.model, nesting=material.nesting)
-        self._selector = LocalSelector(model, tokenizer, form=form, window=window, settings=self.tuned, fingerprint={})
+        self._selector = ReadingSelector(
+            model, tokenizer, form=form, window=window, settings=self.tuned, fingerprint={}
+        )
 
     def __call__(self, accelerator: Accelerator) -> dict[str, float]:
         """See ``trainer.Measure``; means over tag sets."""
-        logits = []
-        for answer in self._selector.logits(self._requests):
+        evidence = []
+        for sentence, answer in zip(self._sentences, self._selector.logits(self._requests), strict=True):
             if isinstance(answer, SelectionError):
                 raise answer
-            logits.append(answer)
-        self.tuned = tune(self._sentences, logits, self.tuned)
+            evidence.append(reading_evidence(answer, sentence.candidates))
+        self.tuned = tune(self._sentences, evidence, self.tuned)
         measured = list(self.tuned.measured.values())
         names = {"f1": "f1 of kept ones", "f1_all": "f1 of all candidates", "auc": "auc", "ece": "calibration error"}
         return {short: fmean(m[name] for m in measured) for short, name in names.items()}

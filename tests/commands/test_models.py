@@ -15,7 +15,7 @@ def call(*arguments: str) -> tuple[int, str]:
 def test_named_models_are_listed() -> None:
     code, output = call()
     assert code == 0
-    assert "embedded" in output
+    assert "embedded_second_reading" in output
     assert "bc5cdr, genia, ncbi_disease, cmeee_v2" in output
 
 

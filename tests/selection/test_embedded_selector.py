@@ -1,13 +1,15 @@
-"""The selector that comes with the package: small, whole, and it tells right from wrong in sentences of our own."""
+"""The selectors that come with the package: small, whole, and they tell right from wrong in sentences of our own."""
 
 from pathlib import Path
 
 import pytest
 
 from llmner.mentions import Mention
-from llmner.selection.selector import SelectionRequest, load_selector, read_settings, selector_spec
+from llmner.selection.loading import load_selector
+from llmner.selection.selector import SelectionRequest, read_settings, selector_spec
 from llmner.tagset import load_tag_set
 
+READING = "embedded_second_reading"
 LARGEST = 16 * 2**20  # bytes; it travels in the wheel
 ENGLISH = "Metformin lowers blood glucose in patients with type 2 diabetes mellitus."
 CHINESE = "患者有高血压和2型糖尿病，给予二甲双胍治疗。"
@@ -32,18 +34,18 @@ CANDIDATES = {  # by sentence and tag set: string, type, whether it is right
 
 
 def test_it_is_small_and_knows_the_tag_sets_it_was_tuned_on():
-    folder = selector_spec().folder
+    folder = selector_spec(READING).folder
     assert sum(file.stat().st_size for file in Path(folder).iterdir()) <= LARGEST
     settings = read_settings(folder)
     assert settings.base == "embedded"
     assert set(settings.tuned) == {"bc5cdr", "genia", "cmeee_v2", "ncbi_disease"}
-    assert settings.tuning("bc5cdr").calibration.logit > 0
+    assert settings.tuning("bc5cdr").calibration.weights["logit"] > 0
     assert settings.tuning("of nobody") == settings.default
 
 
 @pytest.mark.slow
 def test_right_candidates_win_against_wrong_ones():
-    settings = read_settings(selector_spec().folder)
+    settings = read_settings(selector_spec(READING).folder)
     requests = [
         # The generator thinks the same of all of them.
         SelectionRequest(
@@ -53,7 +55,7 @@ def test_right_candidates_win_against_wrong_ones():
         )
         for (text, name), own in CANDIDATES.items()
     ]
-    results = load_selector(selector_spec(), device="cpu").judge(requests)
+    results = load_selector(selector_spec(READING), device="cpu").judge(requests)
     for request, result, own in zip(requests, results, CANDIDATES.values(), strict=True):
         assert result.error is None
         right = [r for _, _, r in own]

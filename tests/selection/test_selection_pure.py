@@ -9,7 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmner.selection.calibration import Calibration, best_threshold, calibration_error, fit, reliability
+from llmner.selection.calibration import (
+    Calibration,
+    best_threshold,
+    calibration_error,
+    fit,
+    log_odds,
+    reliability,
+)
 from llmner.selection.competition import ANY_NESTING, Rules, kept, nesting_of
 from llmner.selection.loss import contrastive_loss, selection_loss
 
@@ -46,23 +53,26 @@ def test_selection_loss_is_the_sum():
 
 def test_a_fit_finds_the_weights_that_made_the_data():
     rng = random.Random(5)
-    true = Calibration(logit=0.5, generator=0.8, bias=-0.3)
-    logits = [rng.gauss(0, 3) for _ in range(20_000)]
-    scores = [rng.random() for _ in logits]
-    right = [rng.random() < p for p in true.probabilities(logits, scores)]
-    fitted = fit(logits, scores, right)
-    assert fitted.logit == pytest.approx(0.5, abs=0.05)
-    assert fitted.generator == pytest.approx(0.8, abs=0.05)
+    true = Calibration(weights={"logit": 0.5, "generator": 0.8}, bias=-0.3)
+    evidence = {"logit": [rng.gauss(0, 3) for _ in range(20_000)]}
+    evidence["generator"] = [log_odds(rng.random()) for _ in evidence["logit"]]
+    right = [rng.random() < p for p in true.probabilities(evidence)]
+    fitted = fit(evidence, right)
+    assert fitted.weights == pytest.approx(true.weights, abs=0.05)
     assert fitted.bias == pytest.approx(-0.3, abs=0.05)
-    assert calibration_error(fitted.probabilities(logits, scores), right) < 0.02
-    assert calibration_error(Calibration().probabilities(logits, scores), right) > 0.05
+    assert calibration_error(fitted.probabilities(evidence), right) < 0.02
+    assert calibration_error(Calibration(weights={"logit": 1.0}).probabilities(evidence), right) > 0.05
+    few = {name: column[:40] for name, column in evidence.items()}
+    drawn = fit(few, right[:40], prior=true, ridge=1e6)
+    assert drawn.weights == pytest.approx(true.weights, abs=1e-3)
 
 
 def test_a_fit_stays_finite_without_errors_or_data():
-    separable = fit([-2.0, -1.0, 1.0, 2.0], [0.5] * 4, [False, False, True, True])
-    assert all(math.isfinite(w) for w in separable.model_dump().values())
-    assert separable.probabilities([2.0], [0.5])[0] > 0.95
-    assert fit([], [], []) == Calibration()
+    separable = fit({"logit": [-2.0, -1.0, 1.0, 2.0]}, [False, False, True, True])
+    assert math.isfinite(separable.weights["logit"])
+    assert math.isfinite(separable.bias)
+    assert separable.probabilities({"logit": [2.0]})[0] > 0.95
+    assert fit({"logit": [], "generator": []}, []).weights == {"logit": 1.0, "generator": 0.0}
 
 
 def test_reliability_by_bins():
