@@ -17,5 +17,7 @@ def test_the_page_is_what_the_command_writes() -> None:
 def test_the_page_has_keys_defaults_and_meanings() -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     assert any(line.startswith("| `inputs` | list: text | required | Files, folders or patterns") for line in lines)
-    assert any(line.startswith('| `mode` | `auto`, `off`, `on`, `score-only` | `"auto"` | `on` keeps') for line in lines)
+    assert any(
+        line.startswith('| `mode` | `auto`, `off`, `on`, `score-only` | `"auto"` | `on` keeps') for line in lines
+    )
     assert sum(line.startswith("| `") for line in lines) > 60
