@@ -218,11 +218,14 @@ class Judge:
         requests: list[SelectionRequest] = []
         judged: list[tuple[Row, int, list[Row]]] = []  # document, sentence, and its mentions of each request
         for r, row in enumerate(rows):
-            for name in sorted({m["tag_set"] for m in row["mentions"]}):
+            found: dict[str, dict[int, list[Row]]] = {}  # by tag set and sentence
+            for m in row["mentions"]:
+                found.setdefault(m["tag_set"], {}).setdefault(m["sentence"], []).append(m)
+            for name, by_sentence in found.items():
                 tag_set = self._tag_sets[name]
                 for s, sentence in enumerate(row["sentences"]):
                     if row["parts"][sentence["part"]]["lang"] == tag_set.lang:
-                        own = [m for m in row["mentions"] if m["sentence"] == s and m["tag_set"] == name]
+                        own = by_sentence.get(s, [])
                         requests.append(self._request(row, sentence, tag_set, own, document=str(r)))
                         judged.append((row, s, own))
         results = _answers(self._selector.judge, requests)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from llmner.annotations import AnnotatedSentence, read_annotations
+from llmner.annotations import AnnotatedSentence, draw, read_annotations
 from llmner.errors import InputError, InputNotFoundError
 from llmner.mentions import Mention
 
@@ -58,3 +58,15 @@ def test_no_file_and_no_text(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="UTF-8"):
         read_annotations(tmp_path / "a.jsonl", types=TYPES)
+
+
+def test_documents_are_drawn_whole():
+    sentences = [AnnotatedSentence(f"{d} {i}", (), f"d{d}") for d in range(10) for i in range(3)]
+    sentences += [AnnotatedSentence(f"alone {i}", ()) for i in range(4)]
+    drawn = draw(sentences, 12, seed=1)
+    assert drawn == sorted(drawn)
+    assert 12 <= len(drawn) < 15
+    documents = {sentences[i].doc_id for i in drawn} - {""}
+    assert all(sum(sentences[i].doc_id == d for i in drawn) == 3 for d in documents)
+    assert draw(sentences, 12, seed=1) == drawn != draw(sentences, 12, seed=2)
+    assert draw(sentences, 40, seed=1) == draw(sentences, None, seed=1) == list(range(34))

@@ -8,6 +8,9 @@ from corpora import documents, mentions, text, write_jsonl
 
 from llmner.config import JobConfig
 from llmner.errors import FingerprintMismatchError
+from llmner.extraction.models import selection_of
+from llmner.selection.calibration import Calibration
+from llmner.selection.selector import SelectorSettings, Tuning, write_settings
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -55,3 +58,20 @@ def test_two_generators_and_two_selectors_work_at_once(corpus: Path, tmp_path: P
     run(config, meeting=meeting, selection=selection(meeting=meeting))
     assert (meeting / MET).exists()
     assert len(documents(str(tmp_path / "out"))) == 64
+
+
+def test_a_selector_that_reads_nothing_again_works_beside_the_generator(corpus: Path, tmp_path: Path) -> None:
+    weights = Calibration(weights={"generator": 1.0, "proposed": 3.0})
+    (tmp_path / "selector").mkdir()
+    write_settings(tmp_path / "selector", SelectorSettings(default=Tuning(calibration=weights, threshold=0.3)))
+    write_jsonl(corpus / "a.jsonl", [text(i) for i in range(6)] + ["Gastric Ulcer heals. A gastric ulcer returns."])
+    config = job(corpus, tmp_path / "out", select={"mode": "on", "model": str(tmp_path / "selector")})
+    result = run(config, selection=selection_of(config))
+    row = documents(str(tmp_path / "out"))[6]
+    found = [(m["text"], m["type"], m["match"], m["kept"]) for m in row["mentions"]]
+    # Of single words the engine is not sure, of pairs it is.
+    assert found[:2] == [("Gastric Ulcer", "Disease", "exact", True), ("Gastric", "Chemical", "exact", False)]
+    assert ("gastric ulcer", "Disease", "repeat", True) in found
+    flat = [m for m in mentions(str(tmp_path / "out")) if m["source_id"] == "d6"]
+    assert {(m["text"], m["match"]) for m in flat} == {("Gastric Ulcer", "exact"), ("gastric ulcer", "repeat")}
+    assert result.manifest.counts["documents"] == 7
