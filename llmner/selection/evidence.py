@@ -88,7 +88,7 @@ class DocumentStrings:
                 if m.written:
                     self._scores[s, m.start, m.end][m.type] = m.score
         self._places: dict[Key, list[Place]] = {key: [] for own in self._keys for key in own}
-        lengths = sorted({len(key) for key in self._places})
+        lengths = sorted({len(key) for key in self._places} - {0})
         for i, sentence in enumerate(sentences):
             for key, start, end in sentence.places(lengths):
                 if key in self._places and ((i, start, end) in self._scores or not self._covered(i, start, end)):

@@ -73,6 +73,12 @@ def test_chinese_has_no_spaces() -> None:
     assert found == [[], [Mention(3, 6, "dis", 0.0, match="repeat")]]
 
 
+def test_what_the_model_is_shown_as_white_space_is_no_string() -> None:
+    found = DocumentStrings(["a \x00 b"], [[Mention(2, 3, "x", 0.9)]])
+    assert found.repeats() == [[]]
+    assert found.evidence()["repeats"] == [0]
+
+
 words = st.sampled_from(["aspirin", "Aspirin", "a", " ", "-", "(A)", "胃", "1", "\u200b", "[", "e\u0301"])
 
 
