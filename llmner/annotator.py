@@ -234,7 +234,7 @@ class Judge:
                 fail(row, result.error, stage=self.name)
             for m, score in zip(mentions, result.scores, strict=result.error is None):
                 m["selector_score"] = _stored(score)
-            for repeat, score in result.repeats:
+            for repeat, score in result.repeats if row["status"] != "failed" else ():
                 new = _mention_row(repeat, request.text, row["sentences"][s]["start"], s, request.tag_set.name)
                 row["mentions"].append(new | {"selector_score": _stored(score), "kept": False})
         for row in rows:

@@ -7,15 +7,26 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from llmner.annotations import AnnotatedSentence
 from llmner.annotator import Annotator
 from llmner.cli import app
 from llmner.config import JobConfig
 from llmner.documents import Document
+from llmner.errors import SelectionError
+from llmner.evaluation.evaluate import Evaluation
+from llmner.evaluation.selection import select
 from llmner.extraction.models import generator_of, selection_of
 from llmner.mentions import Mention
 from llmner.selection.candidates import JudgedSentence, read_candidates
 from llmner.selection.loading import load_selector
-from llmner.selection.selector import SelectionRequest, fitted_open_bias, read_settings, selector_spec, write_settings
+from llmner.selection.selector import (
+    SelectionRequest,
+    SelectionResult,
+    fitted_open_bias,
+    read_settings,
+    selector_spec,
+    write_settings,
+)
 from llmner.selection.weighing import fit_weighing
 from llmner.tagging.engine import TaggingRequest, TaggingResult
 from llmner.tagset import load_tag_set
@@ -119,7 +130,39 @@ def test_documents_get_their_repeats(folder: Path) -> None:
     assert [m["kept"] for m in scored["mentions"]] == [True, True, False], "scored only: what was found stays"
 
 
-def test_the_command_fits_and_evaluate_measures(tmp_path: Path) -> None:
+def test_an_evaluation_counts_repeats(folder: Path) -> None:
+    texts = ["Once aspirin helped.", "Then aspirin did not.", "No more aspirin."]
+    gold = [(5, 12), (5, 12), (8, 15)]
+    sentences = [
+        AnnotatedSentence(text, (Mention(start, end, "Chemical"),), "a")
+        for text, (start, end) in zip(texts, gold, strict=True)
+    ]
+    results = Doubting().tag([TaggingRequest(text, BC5CDR) for text in texts])
+    before = Evaluation("notes", BC5CDR, sentences, results, seconds=1.0)
+    selected = select(load_selector(selector_spec(str(folder))), read_settings(str(folder)), before)
+    assert before.scores.micro.recall == pytest.approx(2 / 3)
+    assert selected.evaluation.scores.micro.f1 == 1
+    assert selected.judged[1] == [True] * 3
+
+
+def test_a_document_that_failed_gets_no_repeats() -> None:
+    class HalfBroken:
+        """Proposes something in every sentence, and cannot judge the first."""
+
+        fingerprint = {"weights": "half broken"}  # noqa: RUF012
+
+        def judge(self, requests: list[SelectionRequest]) -> list[SelectionResult]:
+            proposed = ((Mention(0, 2, "Disease", 0.0, match="repeat"), 0.9),)
+            first, *others = requests
+            answers = [SelectionResult((0.9,) * len(r.candidates), repeats=proposed) for r in others]
+            return [SelectionResult(error=SelectionError(f"{first.text} cannot be judged")), *answers]
+
+    documents = [Document("s", "1", "", "Once aspirin helped. No more aspirin.")]
+    [row] = Annotator(Doubting(), {"en": [BC5CDR]}, selector=HalfBroken()).annotate(documents)
+    assert (row["status"], row["mentions"], row["error_stage"]) == ("failed", [], "select")
+
+
+def test_the_command_fits(tmp_path: Path) -> None:
     files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for file in files:
         sentences = judged_documents(30, source=file.name)
