@@ -261,10 +261,10 @@ def _rows_that_fit(model: Any, device: str, gpus: float) -> int:
 
     if device == "cpu":
         return _ROWS_ON_CPU
-    total = torch.cuda.get_device_properties(device).total_memory
+    free, total = torch.cuda.mem_get_info(device)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     shape = shape_of(model.config, model.dtype.itemsize, weights=weights)
-    memory = int(total * SHARE * min(gpus or 1.0, 1.0))
+    memory = int(SHARE * min(total * min(gpus or 1.0, 1.0), free + weights))  # others may use the card, too
     return sequences_that_fit(shape, memory, tokens=_ROW_TOKENS, limits=_ROWS_ON_GPU)
 
 

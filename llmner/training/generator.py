@@ -72,7 +72,7 @@ def train(
     model = _with_adapter(model, settings)
     development = read_development(settings) if settings.evaluate_every else []
     fit(
-        GeneratorLoss(model, settings.loss),
+        GeneratorLoss(model, settings.loss, _sentences_a_batch(settings, corpora.examples, weights)),
         run_batches(settings, corpora.examples, weights, batch),
         arguments,
         ship=partial(save_adapter, model, form=settings.form),
@@ -97,6 +97,15 @@ def _weights(settings: GeneratorTraining, corpora: Sequence[Sequence[Example]]) 
         share = 100 * w * t / whole
         logger.info("%s: %d examples, %d tokens, %.2f times an epoch, %.1f %% of it", c.name, n, t, w, share)
     return weights
+
+
+def _sentences_a_batch(
+    settings: GeneratorTraining, corpora: Sequence[Sequence[Example]], weights: Sequence[float]
+) -> float:
+    """Return how many sentences a full batch has, on average; the same however long the run is."""
+    sentences = sum(w * len(examples) for w, examples in zip(weights, corpora, strict=True))
+    tokens = sum(w * e.fed for w, examples in zip(weights, corpora, strict=True) for e in examples)
+    return settings.batch_tokens * sentences / tokens
 
 
 def save_adapter(model: Any, folder: Path, form: Form) -> None:

@@ -3,8 +3,8 @@
 ``constrained``: cross-entropy over the tokens the grammar allows, at the places where it leaves a choice; the
 output layer is never multiplied out. ``full``: over the whole vocabulary, at every token of the answers.
 
-Invariant: a loss is summed over its places and divided by the number of sentences, so a sentence weighs the same in
-every batch.
+Invariant: a loss is summed over its places and divided by the sentences that a full batch of the run holds, so one
+weighs the same in a full batch and in one of the few that ask for a rare combination of types.
 """
 
 from typing import Any, Literal
@@ -27,12 +27,14 @@ class GeneratorLoss(nn.Module):
     Args:
         model: A causal model with a LoRA adapter, by peft; its attention is ``attention.IMPLEMENTATION``.
         kind: Which loss.
+        sentences: Those of a full batch of the run, on average.
     """
 
-    def __init__(self, model: Any, kind: Literal["constrained", "full"]) -> None:
+    def __init__(self, model: Any, kind: Literal["constrained", "full"], sentences: float) -> None:
         super().__init__()
         self.model = model
         self._kind = kind
+        self._sentences = sentences
         self._softcap: float | None = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
@@ -55,7 +57,7 @@ class GeneratorLoss(nn.Module):
                 batch["chosen"],
                 self._softcap,
             )
-        return total / len(batch["lengths"])
+        return total / self._sentences
 
 
 def constrained_loss(

@@ -3,9 +3,10 @@
 Baseline: transformers' ``generate``, one sentence at a time, greedy, no grammar, key-value cache on, the same
 weights and prompts. It is stopped after as many tokens as the tagged text that the engine wrote for the
 sentence has, because a model trained under the grammar need not stop by itself; so both write equally much.
+It is slow and its speed does not depend on how many sentences there are, so it gets a part of them.
 
-    python tests/benchmarks/decoding.py --data FOLDER [--sentences 60] [--drafts 4,8,12,24] [--rows 16,32] \
-        [--types bfloat16,int8] [--json FILE]
+    python tests/benchmarks/decoding.py --data FOLDER [--sentences 300] [--generated 30] [--drafts 4,8,12,24] \
+        [--rows 16,32] [--types bfloat16,int8] [--json FILE]
 
 With ``--neighbour`` the engine alone is measured against itself beside processes that keep every core busy, with all
 threads and with one less: its speed should fall with what they leave of the cores, not by ten.
@@ -41,7 +42,8 @@ CORPORA = {"bc5cdr": "bc5cdr", "genia_raw": "genia", "cmeee_v2": "cmeee_v2"}
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the corpora.")],
-    sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 60,
+    sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 300,
+    generated: Annotated[int, typer.Option(help="Of them, those that generate tags, too.")] = 30,
     drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
     together: Annotated[str, typer.Option("--rows", help="Sentences decoded together, to try.")] = "32",
     types: Annotated[str, typer.Option(help="Number types to try; generate takes the fastest of floats.")] = "auto",
@@ -53,12 +55,7 @@ def main(
     device, spec = loading.default_device(), generator_spec(adapter=adapter)
     model, tokenizer = loading.load_packed(spec.base, spec.adapter, spec.dtype, device)
     codec = Codec(tokenizer, spec.form)
-    requests = []
-    for corpus, name in CORPORA.items():
-        tag_set = load_tag_set(name)
-        read = read_annotations(data / corpus / "dev.jsonl", types=[t.name for t in tag_set.types])
-        step = max(1, len(read) // (sentences // len(CORPORA)))
-        requests += [TaggingRequest(s.text, tag_set) for s in read[::step][: sentences // len(CORPORA)]]
+    requests = dev_requests(data, sentences // len(CORPORA))
 
     rows: list[dict[str, Any]] = []
     results: list[TaggingResult] = []
@@ -77,16 +74,27 @@ def main(
             results = results or answers
 
     model.set_attn_implementation("sdpa")
+    every = max(1, len(requests) // generated)
     started = time.perf_counter()
-    for request, result in zip(requests, results, strict=True):
+    for request, result in zip(requests[::every], results[::every], strict=True):
         _generate(model, codec, request, _written(codec, request, result))
-    baseline = _row("generate", time.perf_counter() - started, results)
+    baseline = _row(f"generate, {len(results[::every])} of them", time.perf_counter() - started, results[::every])
     baseline["fed tokens / source token"] = None
     rows.append(baseline)
 
     for row in rows:
         row["times generate"] = round(row["source tokens/s"] / baseline["source tokens/s"], 1)
     _show(rows, f"{len(requests)} sentences, {model.dtype}, {torch.get_num_threads()} threads, {device}", output)
+
+
+def dev_requests(data: Path, number: int) -> list[TaggingRequest]:
+    """Return so many dev sentences of each corpus, drawn evenly."""
+    requests = []
+    for corpus, name in CORPORA.items():
+        tag_set = load_tag_set(name)
+        read = read_annotations(data / corpus / "dev.jsonl", types=[t.name for t in tag_set.types])
+        requests += [TaggingRequest(s.text, tag_set) for s in read[:: max(1, len(read) // number)][:number]]
+    return requests
 
 
 def _show(rows: list[dict[str, Any]], title: str, output: Path | None) -> None:

@@ -82,7 +82,7 @@ def main(
         output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def _corpus(folder: Path, documents: int, *, files: int) -> None:
+def write_corpus(folder: Path, documents: int, *, files: int) -> None:
     for f in range(files):
         with (folder / f"{f}.jsonl").open("w", encoding="utf-8") as lines:
             for i in range(f, documents, files):
@@ -90,7 +90,7 @@ def _corpus(folder: Path, documents: int, *, files: int) -> None:
                 lines.write(json.dumps({"id": str(i), "text": f"Document {i}. {text}"}) + "\n")
 
 
-def _job(folder: Path, **more: Any) -> JobConfig:
+def job(folder: Path, **more: Any) -> JobConfig:
     (folder / "in").mkdir()
     return JobConfig(inputs=(str(folder / "in"),), output=str(folder / "out"), **more)
 
@@ -98,9 +98,9 @@ def _job(folder: Path, **more: Any) -> JobConfig:
 def _overhead(documents: int, adapter: str | None) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = _job(folder, adapter=adapter, tag={"rows_per_call": max(1, documents // 3)})
+        config = job(folder, adapter=adapter, tag={"rows_per_call": max(1, documents // 3)})
         generator = generator_of(config)
-        _corpus(folder / "in", documents, files=1)
+        write_corpus(folder / "in", documents, files=1)
         done = extract(config, generator=generator)
         piped = _row("overhead", "pipeline", documents, done.progress.seconds)
         lines = [line for f in sorted((folder / "in").iterdir()) for line in f.read_text("utf-8").splitlines()]
@@ -118,8 +118,8 @@ def _overhead(documents: int, adapter: str | None) -> list[dict[str, Any]]:
 def _growth(documents: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, own_ray():
         folder = Path(name)
-        config = _job(folder)
-        _corpus(folder / "in", documents, files=10)
+        config = job(folder)
+        write_corpus(folder / "in", documents, files=10)
         started = time.perf_counter()
         extract(config, generator=Loadable(InstantEngine, InstantEngine.fingerprint))
         return _row("growth", "instant engine", documents, time.perf_counter() - started)

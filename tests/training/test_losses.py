@@ -68,7 +68,7 @@ def test_a_packed_batch_has_the_loss_of_its_sentences_one_by_one(name, kind, tok
 
     model.get_base_model().set_attn_implementation(IMPLEMENTATION)
     batch = {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in collate(examples, prefix).items()}
-    loss = GeneratorLoss(model, kind)(batch)
+    loss = GeneratorLoss(model, kind, len(examples))(batch)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
     got = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad])
     for a, b in zip(got, wanted, strict=True):
