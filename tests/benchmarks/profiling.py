@@ -1,7 +1,8 @@
 """Where the time of the engine and of the pipeline goes, as two pictures.
 
 Engine: seconds of each kind of work in passes over dev sentences, by torch's profiler; what the operators do not take
-is Python: grammar, drafts, the schedule. Pipeline: processor seconds of each kind of process of a job, sampled.
+is Python: grammar, drafts, the schedule, and what the profiler costs. Pipeline: processor seconds of each kind of
+process of a job, sampled.
 
     python tests/benchmarks/profiling.py --data FOLDER [--sentences 60] [--documents 60] [--output docs]
 
@@ -43,10 +44,12 @@ ELEMENTWISE = (
     "round",
     "amax",
     "mean",
+    "sum",
     "pow",
     "rsqrt",
     "cos",
     "sin",
+    "where",
 )
 OPERATORS = {
     "matrix products": ("mm", "addmm", "bmm", "_int_mm", "mkldnn_linear", "linear", "matmul"),
@@ -82,13 +85,13 @@ def _engine(dtype: str, requests: list[TaggingRequest]) -> dict[str, int]:
     model, tokenizer = loading.load_packed(spec.base, spec.adapter, dtype, "cpu")
     engine = LocalEngine(model, tokenizer, fingerprint={}, form=spec.form)
     engine.tag(requests[:: len(requests) // 3])
-    started = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU]) as measured:
+        started = time.perf_counter()
         engine.tag(requests)
-    whole = (time.perf_counter() - started) * 1e6
+        whole = (time.perf_counter() - started) * 1e6
     seconds: Counter[str] = Counter()
     for operator in measured.key_averages():
-        seconds[_work(operator.key.removeprefix("aten::"))] += operator.self_cpu_time_total
+        seconds[_work(operator.key.removeprefix("aten::").rstrip("_"))] += operator.self_cpu_time_total
     seconds[PYTHON] = whole - seconds.total()
     return {part: round(1000 * seconds[part] / whole) for part in WORK}
 
@@ -102,16 +105,16 @@ def _work(operator: str) -> str:
 
 def _pipeline(documents: int) -> dict[str, int]:
     """Return thousandths of the processor time for each kind of process, start and loading included."""
+    me = psutil.Process()
+    before = sum(me.cpu_times()[:2])
     spent: dict[int, tuple[str, float]] = {}
     ended = threading.Event()
 
     def sample() -> None:
-        me = psutil.Process()
         while not ended.wait(0.5):
             for process in (me, *me.children(recursive=True)):
                 try:
-                    times = process.cpu_times()
-                    spent[process.pid] = (_kind(process, me), times.user + times.system)
+                    spent[process.pid] = (_kind(process, me), sum(process.cpu_times()[:2]) - before * (process == me))
                 except psutil.Error:  # it ended meanwhile; what it had spent is kept
                     continue
 
@@ -138,7 +141,7 @@ def _kind(process: psutil.Process, driver: psutil.Process) -> str:
     title = " ".join(process.cmdline())
     if not title.startswith("ray::"):
         return "Ray's own"
-    return "the model's worker" if "Tag" in title else "other stages"
+    return "the model's worker" if "ModelStage" in title else "other stages"
 
 
 if __name__ == "__main__":
