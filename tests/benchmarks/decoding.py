@@ -43,7 +43,7 @@ CORPORA = {"bc5cdr": "bc5cdr", "genia_raw": "genia", "cmeee_v2": "cmeee_v2"}
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the corpora.")],
     sentences: Annotated[int, typer.Option(help="Sentences in all, a third of each corpus.")] = 300,
-    generated: Annotated[int, typer.Option(help="Of them, those that generate tags, too.")] = 30,
+    generated: Annotated[int, typer.Option(min=1, help="Of them, those that generate tags, too.")] = 30,
     drafts: Annotated[str, typer.Option(help="Draft lengths to try; the first stands against the baseline.")] = "8",
     together: Annotated[str, typer.Option("--rows", help="Sentences decoded together, to try.")] = "32",
     types: Annotated[str, typer.Option(help="Number types to try; generate takes the fastest of floats.")] = "auto",

@@ -53,11 +53,10 @@ ELEMENTWISE = (
 )
 OPERATORS = {
     "matrix products": ("mm", "addmm", "bmm", "_int_mm", "mkldnn_linear", "linear", "matmul"),
-    "attention": ("_scaled_dot_product", "scaled_dot_product"),
     "norms, activation, scales": ELEMENTWISE,
 }
-MOVING, PYTHON = "copies and conversions", "Python"
-WORK = (*OPERATORS, MOVING, PYTHON)
+ATTENTION, MOVING, PYTHON = "attention", "copies and conversions", "Python"
+WORK = (*OPERATORS, ATTENTION, MOVING, PYTHON)
 PROCESSES = ("the model's worker", "other stages", "driver", "Ray's own")
 
 
@@ -89,18 +88,17 @@ def _engine(dtype: str, requests: list[TaggingRequest]) -> dict[str, int]:
         started = time.perf_counter()
         engine.tag(requests)
         whole = (time.perf_counter() - started) * 1e6
-    seconds: Counter[str] = Counter()
+    microseconds: Counter[str] = Counter()
     for operator in measured.key_averages():
-        seconds[_work(operator.key.removeprefix("aten::").rstrip("_"))] += operator.self_cpu_time_total
-    seconds[PYTHON] = whole - seconds.total()
-    return {part: round(1000 * seconds[part] / whole) for part in WORK}
+        microseconds[_work(operator.key.removeprefix("aten::").rstrip("_"))] += operator.self_cpu_time_total
+    microseconds[PYTHON] = whole - microseconds.total()
+    return {part: round(1000 * microseconds[part] / whole) for part in WORK}
 
 
 def _work(operator: str) -> str:
-    for work, names in OPERATORS.items():
-        if operator in names or (work == "attention" and operator.startswith(names)):
-            return work
-    return MOVING
+    if operator.startswith("_scaled_dot_product"):  # its name ends in what computes it
+        return ATTENTION
+    return next((work for work, names in OPERATORS.items() if operator in names), MOVING)
 
 
 def _pipeline(documents: int) -> dict[str, int]:

@@ -63,16 +63,24 @@ def test_a_packed_batch_has_the_loss_of_its_sentences_one_by_one(name, kind, tok
         target, cursor = codec.write(source, spans, TAG_SET), codec.cursor(source, TAG_SET)
         examples.append(example("t", [*source.tokens, *codec.suffix], target, cursor))
     prefix = codec.prefix(TAG_SET)
-    expected = sum(_alone(model, e, prefix, kind) for e in examples) / len(examples)
+    each = [_alone(model, e, prefix, kind) / len(examples) for e in examples]
+    expected = sum(each)
     wanted = torch.autograd.grad(expected, [p for p in model.parameters() if p.requires_grad])
 
     model.get_base_model().set_attn_implementation(IMPLEMENTATION)
-    batch = {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in collate(examples, prefix).items()}
-    loss = GeneratorLoss(model, kind, len(examples))(batch)
+    packed = GeneratorLoss(model, kind, len(examples))
+    loss = packed(_batch(examples, prefix))
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
     got = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad])
     for a, b in zip(got, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+    # A sentence weighs as much where it is the only one of its batch.
+    torch.testing.assert_close(packed(_batch(examples[:1], prefix)), each[0], rtol=1e-4, atol=1e-4)
+
+
+def _batch(examples, prefix):
+    return {k: torch.from_numpy(v) if hasattr(v, "shape") else v for k, v in collate(examples, prefix).items()}
 
 
 def _alone(model, e, prefix, kind):
